@@ -1,0 +1,13 @@
+// oncelog.h: everything a user needs; see README.md for a ten-line example.
+#pragma once
+
+#include "oncelog/clock.h"
+#include "oncelog/error.h"
+#include "oncelog/inspect.h"
+#include "oncelog/io.h"
+#include "oncelog/options.h"
+#include "oncelog/partition_log.h"
+#include "oncelog/record.h"
+#include "oncelog/record_builder.h"
+#include "oncelog/store.h"
+#include "oncelog/types.h"

@@ -1,0 +1,93 @@
+// options.h: every limit and every default, with its unit in its name.
+#pragma once
+
+#include <cstdint>
+#include <limits>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "oncelog/error.h"
+#include "oncelog/record.h"
+#include "oncelog/types.h"
+
+namespace oncelog {
+
+inline constexpr std::int64_t kUnlimited = std::numeric_limits<std::int64_t>::max();
+
+/// The topic's configuration: Kafka's names with `_` for `.`, Kafka's defaults (semantics, Annex
+/// A).
+struct TopicConfig {
+  std::int32_t segment_bytes = 1 << 30;   ///< size at which a segment rolls; at least 14
+  std::int64_t segment_ms = 604'800'000;  ///< record time after which a segment rolls
+  std::int64_t segment_jitter_ms = 0;     ///< at most this much is taken off segment_ms, by chance
+  std::int32_t segment_index_bytes = 10 << 20;  ///< size limit of each index; at least 12
+  std::int32_t index_interval_bytes = 4096;     ///< log bytes between two index entries
+  bool preallocate = false;                     ///< create segments at segment_bytes, zero-filled
+  std::int32_t max_message_bytes = 1'048'588;   ///< of one batch, as stored
+  std::optional<Codec> compression_type{};      ///< none: the producer's codec is kept
+  int compression_gzip_level = -1;              ///< when the log recompresses
+  int compression_lz4_level = 9;
+  int compression_zstd_level = 3;
+  TimestampType message_timestamp_type = TimestampType::kCreateTime;
+  std::int64_t message_timestamp_before_max_ms = kUnlimited;
+  std::int64_t message_timestamp_after_max_ms = kUnlimited;
+  bool cleanup_compact = false;
+  bool cleanup_delete = true;
+  std::int64_t retention_ms = 604'800'000;  ///< −1: unlimited
+  std::int64_t retention_bytes = -1;        ///< −1: unlimited
+  std::int64_t delete_retention_ms = 86'400'000;
+  std::int64_t min_compaction_lag_ms = 0;
+  std::int64_t max_compaction_lag_ms = kUnlimited;
+  double min_cleanable_dirty_ratio = 0.5;
+  std::int64_t flush_messages =
+      kUnlimited;  ///< offsets behind the recovery point that start a flush
+  std::int64_t flush_ms = kUnlimited;
+  std::int64_t producer_id_expiration_ms = 86'400'000;
+
+  /// Sets the entry with Kafka's name, e.g. "segment.bytes". INVALID_CONFIG for an unknown name, a
+  /// value that does not parse or one out of its range; the config is then as before.
+  Result<void> set(std::string_view kafka_name, std::string_view value);
+  /// INVALID_CONFIG if values contradict each other or a field is out of its range.
+  [[nodiscard]] Result<void> check() const;
+};
+
+/// Who moves the high watermark (design: ends).
+enum class HighWatermarkPolicy : std::uint8_t {
+  kByLevel,  ///< kDurable for partitions of level durable, kLogEnd for level written
+  kDurable,  ///< follows the durable end
+  kLogEnd,   ///< follows the log end
+  kManual,   ///< moves by set_high_watermark only, as a replicating broker wants it
+};
+
+struct PartitionOptions {
+  TopicConfig config{};
+  Level level = Level::kDurable;  ///< of appends that do not ask for one
+  HighWatermarkPolicy high_watermark = HighWatermarkPolicy::kByLevel;
+  LeaderEpoch leader_epoch{
+      0};  ///< written into appended batches; the latest stored epoch if that is larger
+  bool create_if_missing = true;
+
+  /// INVALID_CONFIG, e.g. for policy durable over level written without flush.messages or flush.ms.
+  [[nodiscard]] Result<void> check() const;
+};
+
+class Vfs;
+class Clock;
+
+struct StoreOptions {
+  bool create_if_missing = true;
+  /// Refuse to open rather than cut, if whole batches lie behind the damage that ends recovery.
+  bool refuse_any_damage = false;
+  /// A clean close writes what Kafka needs to go on: `.kafka_cleanshutdown` and `<end>.snapshot`
+  /// files.
+  bool kafka_handover = true;
+  /// The recovery point is made persistent at the latest after so many bytes of synced appends.
+  std::int64_t recovery_point_interval_bytes = 64 << 20;
+  DecompressionLimits decompression{};
+  Vfs* vfs = nullptr;      ///< not owned; the machine's file systems if null
+  Clock* clock = nullptr;  ///< not owned; the system's clock if null
+};
+
+}  // namespace oncelog

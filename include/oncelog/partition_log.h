@@ -1,0 +1,222 @@
+// partition_log.h: one partition: append, fetch, offsets, leader epochs, and how it was recovered.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "oncelog/error.h"
+#include "oncelog/io.h"
+#include "oncelog/options.h"
+#include "oncelog/record.h"
+#include "oncelog/record_builder.h"
+#include "oncelog/types.h"
+
+namespace oncelog {
+
+namespace log {
+struct LogState;
+}
+
+using Deadline = std::chrono::steady_clock::time_point;
+
+/// The ends of a log: log_start <= last_stable_offset <= high_watermark <= log_end; all exclusive
+/// but log_start.
+struct LogEnds {
+  Offset log_start{};
+  Offset last_stable_offset{};
+  Offset high_watermark{};
+  Offset log_end{};
+  Offset durable_end{};  ///< every batch below it is on stable storage
+};
+
+struct LeaderAppendOptions {
+  AppendOrigin origin = AppendOrigin::kClient;
+  std::optional<Level> level{};  ///< the partition's if none
+};
+
+/// The answer to an append.
+struct Appended {
+  Offset base_offset =
+      kNoOffset;  ///< −1 if the bytes held no whole batch: nothing was stored, and that is no error
+  Offset last_offset = kNoOffset;  ///< inclusive
+  bool is_duplicate =
+      false;  ///< a retry: offsets are those of the first answer, nothing was stored
+  Timestamp append_time =
+      kNoTimestamp;  ///< on LogAppendTime topics; of a duplicate: its original's max timestamp
+  Offset log_start{};
+  Level level = Level::kWritten;  ///< what the batch is known to survive
+};
+
+struct FollowerAppendOptions {
+  std::optional<Offset> leader_high_watermark{};
+  std::optional<Offset> leader_log_start{};
+  std::optional<Level> level{};
+};
+
+struct FetchOptions {
+  Isolation isolation = Isolation::kReadUncommitted;
+  std::int64_t bytes_max = 1 << 20;
+  bool min_one_batch = true;  ///< a first batch larger than bytes_max is returned whole
+  std::optional<Deadline>
+      wait_until{};  ///< wait so long for the first byte; an empty answer then is no error
+};
+
+/// Bytes of whole batches (the last may be partial, as in Kafka), still in their file.
+struct FileRegion {
+  std::shared_ptr<const File>
+      file{};          ///< stays readable as long as this is held, whatever happens to the log
+  std::string path{};  ///< for messages
+  std::int64_t position = 0;
+  std::int64_t bytes = 0;
+};
+
+struct Fetched {
+  FileRegion region{};  ///< no file and 0 bytes if there is nothing to read
+  /// For read_committed: aborted transactions that touch the region (or, harmlessly, what follows),
+  /// by marker.
+  std::optional<std::vector<AbortedTransaction>> aborted{};
+  LogEnds ends{};
+
+  /// Copies the region into memory of the caller.
+  Result<std::vector<std::byte>> read() const;
+};
+
+/// An offset found by timestamp or by one of the special names.
+struct OffsetFound {
+  Offset offset = kNoOffset;
+  Timestamp timestamp = kNoTimestamp;
+  LeaderEpoch leader_epoch = kNoLeaderEpoch;
+};
+
+inline constexpr Timestamp kLatestTimestamp{-1};
+inline constexpr Timestamp kEarliestTimestamp{-2};
+inline constexpr Timestamp kMaxTimestamp{-3};
+
+struct LeaderEpochStart {
+  LeaderEpoch epoch = kNoLeaderEpoch;
+  Offset start{};
+  friend bool operator==(const LeaderEpochStart&, const LeaderEpochStart&) = default;
+};
+
+/// The end of an epoch (semantics 14.4); (−1, −1) when undefined.
+struct LeaderEpochEnd {
+  LeaderEpoch epoch = kNoLeaderEpoch;
+  Offset end = kNoOffset;
+};
+
+/// What the log knows of one producer (semantics 0.2).
+struct ProducerInfo {
+  ProducerId producer_id = kNoProducerId;
+  ProducerEpoch epoch = kNoProducerEpoch;
+  Sequence last_sequence = kNoSequence;
+  Offset last_offset = kNoOffset;  ///< of the last data batch; −1 if none is known
+  CoordinatorEpoch coordinator_epoch = kNoCoordinatorEpoch;
+  std::optional<Offset> transaction_first_offset{};
+  Timestamp last_timestamp = kNoTimestamp;
+};
+
+/// An entry of a transaction index (formats 9).
+struct AbortedTransactionEntry {
+  Offset segment{};
+  ProducerId producer_id = kNoProducerId;
+  Offset first_offset{};
+  Offset last_offset{};  ///< of the abort marker
+  Offset last_stable_offset{};
+};
+
+/// Something cut off by recovery.
+struct RecoveryCut {
+  std::string file{};
+  std::int64_t position = 0;
+  std::int64_t bytes = 0;
+  Offset end{};  ///< the log end after the cut
+  std::string reason{};
+};
+
+/// What opening a partition did.
+struct RecoveryReport {
+  bool was_clean = true;  ///< the last end was a clean close, here or in Kafka
+  bool was_created = false;
+  std::int64_t segments_read = 0;
+  std::int64_t bytes_read = 0;
+  std::int64_t batches_read = 0;
+  std::int64_t bytes_cut = 0;  ///< zeros of a preallocated tail excepted
+  std::vector<RecoveryCut> cuts{};
+  std::vector<std::string> files_rebuilt{};  ///< indexes and epoch files that were missing or wrong
+  std::vector<std::string> files_removed{};  ///< leftovers of interrupted work
+  std::int64_t producers_rebuilt = 0;
+  std::vector<std::string> warnings{};  ///< what was not as it should be, and cost nothing
+};
+
+/// A log of one partition. Obtained from a Store, which it must not outlive in use: after the
+/// store's close every verb answers MISUSE. Thread-safe: appends queue behind each other, readers
+/// take no lock that an appender holds.
+class PartitionLog {
+ public:
+  explicit PartitionLog(std::unique_ptr<log::LogState> state);
+  ~PartitionLog();
+  PartitionLog(const PartitionLog&) = delete;
+  PartitionLog& operator=(const PartitionLog&) = delete;
+
+  [[nodiscard]] const TopicPartition& topic_partition() const;
+  [[nodiscard]] const RecoveryReport& recovery_report() const;
+
+  /// Appends one batch as the leader: assigns offsets, the leader epoch and (LogAppendTime) the
+  /// time; semantics 1, 2, 5 and 6. `bytes` need to live during the call only. When this returns
+  /// without an error, the batch, or the original it repeats, is stored with the level asked for.
+  /// An error of a check has changed nothing; KAFKA_STORAGE_ERROR or STORAGE_FULL: nothing is
+  /// stored and later appends try again; PARTITION_POISONED: reopen the store.
+  Result<Appended> append_as_leader(Bytes bytes, LeaderAppendOptions options = {});
+  /// Writes a transaction marker with the coordinator's authority; ends the producer's open
+  /// transaction if there is one.
+  Result<Appended> append_marker(const MarkerFields& fields, std::optional<Level> level = {});
+  /// Stores batches as a leader sent them, offsets and epochs and all; semantics 3. The first must
+  /// begin at or above the log end. All are stored, or none. Afterwards high watermark and log
+  /// start follow the leader's.
+  Result<Appended> append_as_follower(Bytes bytes, FollowerAppendOptions options = {});
+
+  /// Batches from `from` on, as far as the isolation level allows, out of one segment;
+  /// semantics 11. OFFSET_OUT_OF_RANGE outside [log start, log end].
+  Result<Fetched> fetch(Offset from, FetchOptions options = {}) const;
+  /// Looks an offset up by time, or by kLatestTimestamp, kEarliestTimestamp, kMaxTimestamp;
+  /// semantics 12. An answer with offset −1 is "not found".
+  Result<OffsetFound> list_offsets(Timestamp timestamp, Isolation isolation) const;
+  [[nodiscard]] LogEnds ends() const;
+  /// Base offsets of the segments, ascending; the last is active.
+  [[nodiscard]] std::vector<Offset> segments() const;
+
+  /// Moves the high watermark, clamped to [log start, log end]; it may be lowered. Answers where it
+  /// stands.
+  Result<Offset> set_high_watermark(Offset to);
+
+  [[nodiscard]] std::vector<LeaderEpochStart> leader_epochs() const;
+  /// This leader's epoch from now on, starting at the log end; durable on return. INVALID_REQUEST
+  /// for a negative one.
+  Result<void> assign_leader_epoch(LeaderEpoch epoch);
+  [[nodiscard]] LeaderEpochEnd epoch_end(LeaderEpoch epoch) const;
+
+  /// Producers, ascending by id. Waits for an append that is under way.
+  [[nodiscard]] std::vector<ProducerInfo> producers() const;
+  /// All entries of all transaction indexes, in file order.
+  [[nodiscard]] std::vector<AbortedTransactionEntry> aborted_transactions() const;
+
+  /// Starts a new segment, unless the active one is empty.
+  Result<void> roll();
+  /// Everything appended so far is in the files and on stable storage when this returns; answers
+  /// the recovery point, which is persistent.
+  Result<Offset> flush();
+  /// Waits until every batch below `offset` is on stable storage, syncing if nobody else does.
+  Result<void> wait_durable(Offset offset);
+
+  /// Walks the whole object in memory and answers what is not as it must be; for tests.
+  [[nodiscard]] std::vector<std::string> check_invariants() const;
+
+ private:
+  std::unique_ptr<log::LogState> state_;
+};
+
+}  // namespace oncelog

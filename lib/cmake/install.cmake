@@ -1,0 +1,28 @@
+# cmake --install: headers, library, command, CMake package and oncelog.pc. Everything is found relative to
+# the installed files, so the prefix can be moved.
+include(CMakePackageConfigHelpers)
+
+set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/oncelog)
+set(pkgconfig_dir ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+
+install(TARGETS oncelog EXPORT oncelogTargets FILE_SET HEADERS)
+install(EXPORT oncelogTargets NAMESPACE oncelog:: DESTINATION ${package_dir})
+if(TARGET oncelog_cli)
+  install(TARGETS oncelog_cli)
+endif()
+
+configure_package_config_file(
+  ${CMAKE_CURRENT_LIST_DIR}/oncelogConfig.cmake.in ${PROJECT_BINARY_DIR}/oncelogConfig.cmake
+  INSTALL_DESTINATION ${package_dir}
+  NO_SET_AND_CHECK_MACRO)
+write_basic_package_version_file(
+  ${PROJECT_BINARY_DIR}/oncelogConfigVersion.cmake
+  COMPATIBILITY SameMinorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/oncelogConfig.cmake ${PROJECT_BINARY_DIR}/oncelogConfigVersion.cmake
+        DESTINATION ${package_dir})
+
+string(REPLACE ";" ", " pc_requires "${ONCELOG_PKG_MODULES}")
+file(RELATIVE_PATH pc_prefix /${pkgconfig_dir} /)
+string(REGEX REPLACE "/$" "" pc_prefix "${pc_prefix}")
+configure_file(${CMAKE_CURRENT_LIST_DIR}/oncelog.pc.in ${PROJECT_BINARY_DIR}/oncelog.pc @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/oncelog.pc DESTINATION ${pkgconfig_dir})

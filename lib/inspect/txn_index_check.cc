@@ -1,0 +1,102 @@
+#include "inspect/txn_index_check.h"
+
+#include <algorithm>
+
+#include "segment/txn_index.h"
+
+namespace oncelog::inspect {
+
+namespace {
+using segment::TxnIndexEntry;
+
+template <class Entry>
+std::string text_of(const Entry& entry) {
+  return "aborted transaction of producer " + std::to_string(entry.producer_id.value()) +
+         " from offset " + std::to_string(entry.first_offset.value()) + " to " +
+         std::to_string(entry.last_offset.value());
+}
+
+/// What is wrong with an entry, whatever the replay says.
+std::string plain_problem(const TxnIndexEntry& entry, Offset base, Offset log_end) {
+  if (entry.last_offset < base || entry.last_offset >= log_end) {
+    return " has its marker outside of the segment";
+  }
+  if (entry.first_offset < Offset(0) || entry.first_offset >= entry.last_offset) {
+    return " does not begin before its marker";
+  }
+  if (entry.last_stable_offset < Offset(0) || entry.last_stable_offset > log_end) {
+    return " has last stable offset " + std::to_string(entry.last_stable_offset.value()) +
+           ", outside of the log";
+  }
+  return {};
+}
+
+/// What is wrong with an entry when the replay has `replayed` at its marker, or null.
+std::string replay_problem(const TxnIndexEntry& entry, const AbortedTransactionEntry* replayed,
+                           const OffsetGaps& gaps) {
+  if (replayed == nullptr) {
+    const bool may_be_gone = gaps.contains(entry.first_offset) || gaps.contains(entry.last_offset);
+    return may_be_gone ? "" : " is not in the log";
+  }
+  if (entry.producer_id != replayed->producer_id) {
+    return ": the marker is of producer " + std::to_string(replayed->producer_id.value());
+  }
+  if (entry.first_offset != replayed->first_offset && !gaps.contains(entry.first_offset)) {
+    return ": in the log it begins at offset " + std::to_string(replayed->first_offset.value());
+  }
+  if (entry.last_stable_offset < replayed->last_stable_offset &&
+      !gaps.contains(entry.last_stable_offset)) {
+    return " has last stable offset " + std::to_string(entry.last_stable_offset.value()) +
+           ", below " + std::to_string(replayed->last_stable_offset.value());
+  }
+  return {};
+}
+}  // namespace
+
+bool OffsetGaps::contains(Offset offset) const {
+  if (offset < first_base_) return true;
+  const auto above =
+      std::ranges::upper_bound(gaps_, offset, {}, &std::pair<Offset, Offset>::first);
+  return above != gaps_.begin() && offset < std::prev(above)->second;
+}
+
+void check_txn_index(const IndexSource& source, const AbortedInSegment& aborted,
+                     ProblemList& problems) {
+  const auto bytes = load_entries({source.vfs, source.path, source.base, false},
+                                  segment::kTxnIndexEntryBytes, problems);
+  const auto entries = segment::decode_txn_index(bytes);
+  if (!entries) {
+    problems.add(source.path, 0, entries.error().text());
+    return;
+  }
+  auto replayed = aborted.replayed.begin();
+  const auto report_missing_below = [&](Offset marker) {
+    for (; replayed != aborted.replayed.end() && replayed->last_offset < marker; ++replayed) {
+      if (!aborted.is_history_whole) continue;
+      problems.add(source.path, std::ssize(bytes), text_of(*replayed) + " is missing");
+    }
+  };
+  Offset last_marker = kNoOffset;
+  std::int64_t file_position = 0;
+  for (const TxnIndexEntry& entry : *entries) {
+    std::string what = plain_problem(entry, source.base, aborted.log_end);
+    if (what.empty() && entry.last_offset <= last_marker) {
+      what = " is not above the entry before it";
+    }
+    if (what.empty()) {
+      last_marker = entry.last_offset;
+      report_missing_below(entry.last_offset);
+      const bool is_replayed =
+          replayed != aborted.replayed.end() && replayed->last_offset == entry.last_offset;
+      if (aborted.is_history_whole) {
+        what = replay_problem(entry, is_replayed ? &*replayed : nullptr, aborted.gaps);
+      }
+      if (is_replayed) ++replayed;
+    }
+    if (!what.empty()) problems.add(source.path, file_position, text_of(entry) + what);
+    file_position += segment::kTxnIndexEntryBytes;
+  }
+  report_missing_below(aborted.log_end);
+}
+
+}  // namespace oncelog::inspect

@@ -1,0 +1,264 @@
+// verify_partition.cc: batches, indexes and leader epochs of a partition directory, each compared
+// with the others. Reads every byte once; changes none.
+#include <algorithm>
+#include <cerrno>
+#include <limits>
+
+#include "inspect/batch_replay.h"
+#include "inspect/index_checks.h"
+#include "inspect/problem_list.h"
+#include "inspect/segment_list.h"
+#include "inspect/segment_scan.h"
+#include "inspect/txn_index_check.h"
+#include "log/checkpoint.h"
+#include "oncelog/inspect.h"
+#include "segment/segment_names.h"
+
+namespace oncelog {
+
+namespace {
+
+using inspect::BatchReplay;
+using inspect::IndexSource;
+using inspect::OffsetGaps;
+using inspect::ProblemList;
+using inspect::SegmentName;
+
+/// Longest `.log`, and farthest offset from a segment's base, that the indexes can express.
+constexpr std::int64_t kRelativeMax = std::numeric_limits<std::int32_t>::max();
+
+/// What is wrong with the records of a batch whose CRC is right.
+std::string record_problem(const RecordBatchView& batch) {
+  if (batch.is_control()) {
+    const auto control = batch.control_record();
+    if (!control) return control.error().text();
+  }
+  auto reader = RecordReader::open(batch);
+  if (!reader) return reader.error().text();
+  Offset next = batch.base_offset();
+  while (true) {
+    const auto record = reader->next();
+    if (!record) return record.error().text();
+    if (!*record) return {};
+    const Offset offset = (*record)->offset;
+    if (offset < next || offset > batch.last_offset()) {
+      return "record with offset " + std::to_string(offset.value()) +
+             " is out of order or outside of its batch";
+    }
+    next = offset + 1;
+  }
+}
+
+/// The leader epochs of the partition's file.
+class EpochCheck {
+ public:
+  EpochCheck(Vfs& vfs, const std::string& directory, ProblemList& problems)
+      : problems_(problems),
+        path_(inspect::join_path(directory, segment::kLeaderEpochFile)) {
+    auto entries = log::read_leader_epochs(vfs, path_);
+    if (!entries) {
+      problems_.add(path_, 0, entries.error().text());
+      return;
+    }
+    entries_ = *std::move(entries);
+    is_usable_ = true;
+    for (std::size_t i = 1; i < entries_.size(); ++i) {
+      if (entries_[i].epoch > entries_[i - 1].epoch && entries_[i].start > entries_[i - 1].start) {
+        continue;
+      }
+      is_usable_ = false;
+      problems_.add(path_, 0, text_of(entries_[i]) + " is not above the entry before it");
+    }
+  }
+
+  void add_batch(const ScannedBatch& found) {
+    if (!is_usable_) return;
+    const LeaderEpoch epoch = found.batch->leader_epoch();
+    const Offset base = found.batch->base_offset();
+    const auto above = std::ranges::upper_bound(entries_, base, {}, &LeaderEpochStart::start);
+    if (above == entries_.begin()) {
+      // In front of the first entry lie batches below the log start only; its epoch is theirs, or
+      // theirs was older and has been forgotten.
+      if (!entries_.empty() && epoch <= above->epoch) return;
+      if (entries_.empty() && epoch == kNoLeaderEpoch) return;
+    } else if (std::prev(above)->epoch == epoch) {
+      return;
+    }
+    const std::string in_force = above == entries_.begin()
+                                     ? "none"
+                                     : std::to_string(std::prev(above)->epoch.value());
+    problems_.add(found.file, found.position,
+                  "leader epoch is " + std::to_string(epoch.value()) + ", " +
+                      std::string(segment::kLeaderEpochFile) + " has " + in_force +
+                      " at offset " + std::to_string(base.value()));
+  }
+
+  void finish(Offset log_end) {
+    if (!is_usable_ || entries_.empty() || entries_.back().start <= log_end) return;
+    problems_.add(path_, 0, text_of(entries_.back()) + " begins behind the log end " +
+                                std::to_string(log_end.value()));
+  }
+
+ private:
+  static std::string text_of(const LeaderEpochStart& entry) {
+    return "epoch " + std::to_string(entry.epoch.value()) + " from offset " +
+           std::to_string(entry.start.value());
+  }
+
+  ProblemList& problems_;
+  std::string path_;
+  std::vector<LeaderEpochStart> entries_;
+  bool is_usable_ = false;
+};
+
+/// Walks a partition segment by segment.
+class Verification {
+ public:
+  Verification(Vfs& vfs, const std::string& directory, std::vector<SegmentName> segments)
+      : vfs_(vfs),
+        segments_(std::move(segments)),
+        next_offset_(segments_.front().base),
+        gaps_(next_offset_),
+        epochs_(vfs, directory, problems_) {}
+
+  Result<std::vector<Problem>> run() {
+    for (std::size_t i = 0; i < segments_.size(); ++i) ONCELOG_TRY(check_segment(i));
+    epochs_.finish(next_offset_);
+    return std::move(problems_).take();
+  }
+
+ private:
+  struct SegmentChecks {
+    const SegmentName& name;
+    std::optional<Offset> next_base{};
+    inspect::OffsetIndexCheck offset_index;
+    inspect::TimeIndexCheck time_index;
+  };
+
+  Result<void> check_segment(std::size_t index) {
+    const SegmentName& name = segments_[index];
+    const auto file = vfs_.open(name.path, OpenMode::kRead);
+    // Retention may have removed it since the directory was listed.
+    if (!file && file.error().os_errno == ENOENT) return {};
+    if (!file) return std::unexpected(file.error());
+    const bool is_last = index + 1 == segments_.size();
+    SegmentChecks checks{name, {}, {source_of(name, segment::kOffsetIndexSuffix, is_last), problems_},
+                         {source_of(name, segment::kTimeIndexSuffix, is_last), problems_}};
+    if (!is_last) checks.next_base = segments_[index + 1].base;
+    if (next_offset_ < name.base) {
+      gaps_.add(next_offset_, name.base);
+      next_offset_ = name.base;
+    }
+    const std::size_t aborted_before = replay_.aborted().size();
+    ONCELOG_TRY(inspect::scan_segment(
+        **file, name.path, [&](const ScannedBatch& found) -> Result<bool> {
+          if (found.batch) {
+            add_batch(checks, found);
+          } else {
+            ONCELOG_TRY(add_damage(checks, **file, found));
+          }
+          return true;
+        }));
+    ONCELOG_TRY(check_size(name, **file));
+    checks.offset_index.finish();
+    checks.time_index.finish();
+    inspect::check_txn_index(
+        source_of(name, segment::kTxnIndexSuffix, is_last),
+        {std::span(replay_.aborted()).subspan(aborted_before), gaps_, next_offset_,
+         is_history_whole_},
+        problems_);
+    return {};
+  }
+
+  [[nodiscard]] IndexSource source_of(const SegmentName& name, std::string_view suffix,
+                                      bool is_last) const {
+    return {vfs_, inspect::sibling_path(name, suffix), name.base, is_last};
+  }
+
+  Result<void> check_size(const SegmentName& name, const File& file) {
+    ONCELOG_TRY_ASSIGN(const std::int64_t bytes, file.size());
+    if (bytes > kRelativeMax) {
+      problems_.add(name.path, kRelativeMax, "the file is longer than 2^31-1 bytes");
+    }
+    return {};
+  }
+
+  void add_batch(SegmentChecks& checks, const ScannedBatch& found) {
+    const RecordBatchView& batch = *found.batch;
+    check_offsets(checks, found);
+    if (batch.base_offset() >= next_offset_) {
+      if (batch.base_offset() > next_offset_) gaps_.add(next_offset_, batch.base_offset());
+      replay_.apply(batch, checks.name.base);
+    } else {
+      is_history_whole_ = false;
+    }
+    next_offset_ = batch.next_offset();
+    std::string records = record_problem(batch);
+    if (!records.empty()) problems_.add(found.file, found.position, std::move(records));
+    epochs_.add_batch(found);
+    checks.offset_index.add_batch(found.position, batch);
+    checks.time_index.add_batch(batch);
+  }
+
+  void check_offsets(const SegmentChecks& checks, const ScannedBatch& found) {
+    const Offset base = found.batch->base_offset();
+    const Offset last = found.batch->last_offset();
+    const auto report = [&](const std::string& what) {
+      problems_.add(found.file, found.position,
+                    "offsets " + std::to_string(base.value()) + " to " +
+                        std::to_string(last.value()) + what);
+    };
+    if (base < next_offset_) {
+      report(" go back, the log was at " + std::to_string(next_offset_.value()));
+    }
+    if (base < checks.name.base) {
+      report(" lie below the segment's base " + std::to_string(checks.name.base.value()));
+    }
+    if (last - checks.name.base > kRelativeMax) {
+      report(" are more than 2^31-1 above the segment's base " +
+             std::to_string(checks.name.base.value()));
+    }
+    if (checks.next_base && last >= *checks.next_base) {
+      report(" reach into the next segment, which begins at " +
+             std::to_string(checks.next_base->value()));
+    }
+  }
+
+  Result<void> add_damage(SegmentChecks& checks, const File& file, const ScannedBatch& found) {
+    const std::int64_t end = found.position + found.bytes;
+    ONCELOG_TRY_ASSIGN(const std::int64_t file_end, file.size());
+    if (!checks.next_base && end >= file_end) {
+      // The active segment may be preallocated.
+      ONCELOG_TRY_ASSIGN(const bool is_zero, inspect::is_all_zero(file, found.position, end));
+      if (is_zero) return {};
+    }
+    is_history_whole_ = false;
+    checks.offset_index.add_damage(found.position, end);
+    checks.time_index.add_damage();
+    problems_.add(found.file, found.position,
+                  found.damage + (end >= file_end
+                                      ? "; no batch follows to the end of the file at "
+                                      : "; the next batch begins at ") +
+                      std::to_string(end));
+    return {};
+  }
+
+  Vfs& vfs_;
+  std::vector<SegmentName> segments_;
+  ProblemList problems_;
+  BatchReplay replay_;
+  Offset next_offset_;  ///< behind the batch before
+  OffsetGaps gaps_;
+  bool is_history_whole_ = true;
+  EpochCheck epochs_;
+};
+
+}  // namespace
+
+Result<std::vector<Problem>> verify_partition(const std::string& directory, Vfs* vfs) {
+  Vfs& disk = vfs != nullptr ? *vfs : posix_vfs();
+  ONCELOG_TRY_ASSIGN(auto segments, inspect::list_partition(disk, directory));
+  return Verification(disk, directory, std::move(segments)).run();
+}
+
+}  // namespace oncelog

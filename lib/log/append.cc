@@ -1,0 +1,273 @@
+// append.cc: one append, by the leader or as a follower, in three beats.
+//
+// Invariant: the log end only grows; a batch is stored at most once per (producer id, producer epoch, base sequence).
+// 1 check: pure, may refuse.             Die here: nothing on disk.
+// 2 write: one write behind the log end. Die here: recovery keeps each batch iff it is whole.
+// 3 apply: memory only, cannot fail.     Die here: as after 2; memory is rebuilt from the log.
+// Then, without the writer lock: work that became due, and the wait for the level that was asked for. A duplicate waits like
+// any other append.
+#include <algorithm>
+#include <array>
+
+#include "base/assert.h"
+#include "log/log_state.h"
+#include "oncelog/clock.h"
+#include "record/batch_check.h"
+
+namespace oncelog {
+
+namespace {
+
+using log::LogState;
+using record::BatchHeader;
+using record::CheckedBatch;
+using record::ReceivedBatch;
+
+/// What `write` needs, made before anything is written so that `apply` cannot fail.
+struct WritePlan {
+  std::shared_ptr<segment::Segment> target{};  ///< the active segment, or a new one
+  bool is_roll = false;
+  std::optional<log::LeaderEpochs> epochs{};    ///< if the append begins a leader epoch
+  std::shared_ptr<const log::LogView> view{};  ///< if segments or epochs change
+};
+
+/// Batches of one append as the plan sees them.
+struct AppendExtent {
+  Offset first_offset{};
+  Offset last_offset{};
+  std::int64_t bytes = 0;
+  Timestamp max_timestamp = kNoTimestamp;
+  std::size_t batches = 0;
+};
+
+/// Semantics 17: where the bytes go. Creates the next segment's file if one is due.
+Result<WritePlan> plan_write(LogState& state, const AppendExtent& extent,
+                             std::optional<log::LeaderEpochs> epochs) {
+  WritePlan plan{state.active(), false, std::move(epochs), nullptr};
+  const Timestamp now = state.environment.clock.now();
+  const Offset new_base = std::max(state.offsets.log_end(), extent.first_offset);
+  if (plan.target->is_due_to_roll({extent.bytes, extent.max_timestamp, extent.last_offset, now}) &&
+      new_base != plan.target->base_offset()) {
+    ONCELOG_TRY_ASSIGN(plan.target,
+                       segment::Segment::create(state.environment.vfs, state.directory, new_base,
+                                                state.options.config, now));
+    plan.is_roll = true;
+  }
+  if (!plan.target->can_hold(extent.last_offset)) {
+    if (plan.is_roll) std::ignore = state.environment.vfs.remove(plan.target->log_path());
+    return fail(ErrorCode::INVALID_RECORD, "append: last offset ", extent.last_offset,
+                " is more than 2^31-1 above the segment's base ", plan.target->base_offset());
+  }
+  if (plan.is_roll || plan.epochs) {
+    plan.view = log::make_view(state, plan.is_roll ? plan.target : nullptr,
+                               plan.epochs ? plan.epochs->entries() : state.epochs.entries());
+  }
+  if (plan.is_roll) log::reserve_roll(state);
+  state.pending.prepare();
+  plan.target->reserve(extent.batches, state.pending.aborted_count());
+  return plan;
+}
+
+/// The write beat. A failure leaves no trace: the file is cut back, a new segment removed.
+Result<void> write(LogState& state, const WritePlan& plan, std::span<const Bytes> parts) {
+  auto written = plan.target->write(parts);
+  if (written) return {};
+  if (plan.is_roll) std::ignore = state.environment.vfs.remove(plan.target->log_path());
+  if (written.error().code == ErrorCode::PARTITION_POISONED) {
+    return std::unexpected(state.poison.set(written.error()));
+  }
+  return written;
+}
+
+/// The apply beat: segments, epochs, indexes, producers, ends; in memory, reserved before.
+void apply(LogState& state, WritePlan& plan, std::span<const BatchHeader> headers) noexcept {
+  if (plan.is_roll) log::apply_roll(state, plan.target);
+  if (plan.epochs) {
+    state.epochs = *std::move(plan.epochs);
+    state.are_epochs_unwritten = true;
+  }
+  std::int64_t bytes = 0;
+  for (const BatchHeader& header : headers) {
+    plan.target->apply_batch(header);
+    bytes += header.size_bytes();
+  }
+  state.appended_bytes.fetch_add(bytes, std::memory_order_relaxed);
+  state.offsets.advance_log_end(headers.back().next_offset());
+  state.last_batch_crc = headers.back().crc;
+  state.producers.apply(state.pending);
+  for (const AbortedTransactionEntry& entry : state.pending.aborted()) {
+    plan.target->apply_aborted({entry.producer_id, entry.first_offset, entry.last_offset,
+                                entry.last_stable_offset});
+  }
+  if (plan.view) state.view.publish(std::move(plan.view));
+  if (state.high_watermark_policy == HighWatermarkPolicy::kLogEnd) {
+    log::move_high_watermark(state, state.offsets.log_end());
+  } else {
+    log::publish_ends(state);
+  }
+}
+
+/// What an append left to be done without the writer lock.
+struct AppendOutcome {
+  Appended appended{};
+  bool has_rolled = false;
+};
+
+Result<AppendOutcome> check_write_apply(LogState& state, CheckedBatch& batch,
+                                        producer::Strictness strictness) {
+  const std::scoped_lock lock(state.writer_mutex);
+  ONCELOG_TRY(log::check_writable(state));
+  BatchHeader& header = batch.header;
+  header.base_offset = state.offsets.log_end();
+  header.leader_epoch = state.leader_epoch;
+  state.pending.clear();
+  ONCELOG_TRY_ASSIGN(const producer::AppendVerdict verdict,
+                     state.pending.check(header, batch.control, strictness));
+  if (const producer::RememberedBatch* original = verdict.duplicate_of) {
+    return AppendOutcome{{original->first_offset(), original->last_offset, true,
+                          original->timestamp, state.offsets.log_start()}};
+  }
+  std::optional<log::LeaderEpochs> epochs;
+  if (state.epochs.is_new(header.leader_epoch, header.base_offset)) {
+    epochs = state.epochs;
+    epochs->assign(header.leader_epoch, header.base_offset);
+  }
+  ONCELOG_TRY_ASSIGN(WritePlan plan,
+                     plan_write(state,
+                                {header.base_offset, header.last_offset(), header.size_bytes(),
+                                 header.max_timestamp, 1},
+                                std::move(epochs)));
+
+  std::array<std::byte, record::kHeaderBytes> header_bytes;
+  record::encode_batch_header(header, header_bytes);
+  const std::array<Bytes, 2> parts{Bytes(header_bytes), batch.record_bytes};
+  ONCELOG_TRY(write(state, plan, parts));
+
+  apply(state, plan, {&header, 1});
+  return AppendOutcome{{header.base_offset, header.last_offset(), false, batch.append_time,
+                        state.offsets.log_start()},
+                       plan.is_roll};
+}
+
+/// After the beats: syncs that a roll or flush.messages made due, then the wait for the level.
+Result<Appended> finish(LogState& state, const AppendOutcome& outcome, Level level) {
+  Appended appended = outcome.appended;
+  const Offset end = appended.last_offset + 1;
+  if (log::is_flush_due(state, outcome.has_rolled)) {
+    ONCELOG_TRY(log::sync_log(state, log::SyncScope::kRecoveryPoint, end));
+  }
+  if (level == Level::kDurable) ONCELOG_TRY(log::sync_log(state, log::SyncScope::kLog, end));
+  appended.level = Offset(state.durable_end.load()) >= end ? Level::kDurable : Level::kWritten;
+  return appended;
+}
+
+Result<Appended> append_checked(LogState& state, Bytes bytes, AppendOrigin origin,
+                                std::optional<Level> level) {
+  const TopicConfig& config = state.options.config;
+  ONCELOG_TRY_ASSIGN(std::optional<CheckedBatch> batch,
+                     record::check_batch(bytes, {config, state.environment.store.decompression,
+                                                 origin, state.environment.clock.now()}));
+  if (!batch) {
+    Appended nothing;
+    nothing.log_start = state.published.read().ends.log_start;
+    return nothing;
+  }
+  if (batch->size_bytes() > config.segment_bytes) {
+    return fail(ErrorCode::RECORD_LIST_TOO_LARGE, "append: ", batch->size_bytes(),
+                " bytes, segment.bytes is ", config.segment_bytes);
+  }
+  ONCELOG_TRY_ASSIGN(const AppendOutcome outcome,
+                     check_write_apply(state, *batch,
+                                       origin == AppendOrigin::kClient
+                                           ? producer::Strictness::kClient
+                                           : producer::Strictness::kCoordinator));
+  return finish(state, outcome, level.value_or(state.options.level));
+}
+
+/// Semantics 3.3, and the producers' and epochs' part of the check.
+Result<std::optional<log::LeaderEpochs>> check_received(LogState& state,
+                                                        std::span<const ReceivedBatch> batches) {
+  ONCELOG_TRY(log::check_writable(state));
+  const BatchHeader& first = batches.front().header;
+  if (first.base_offset < state.offsets.log_end()) {
+    return fail(ErrorCode::UNKNOWN_SERVER_ERROR, "follower append: offsets ", first.base_offset,
+                " to ", batches.back().header.last_offset(), " begin below the log end ",
+                state.offsets.log_end());
+  }
+  state.pending.clear();
+  std::optional<log::LeaderEpochs> epochs;
+  for (const ReceivedBatch& batch : batches) {
+    ONCELOG_TRY(state.pending.check(batch.header, batch.control, producer::Strictness::kReplication));
+    const log::LeaderEpochs& present = epochs ? *epochs : state.epochs;
+    if (!present.is_new(batch.header.leader_epoch, batch.header.base_offset)) continue;
+    if (!epochs) epochs = state.epochs;
+    epochs->assign(batch.header.leader_epoch, batch.header.base_offset);
+  }
+  return epochs;
+}
+
+Result<AppendOutcome> check_write_apply_received(LogState& state,
+                                                 std::span<const ReceivedBatch> batches) {
+  std::vector<BatchHeader> headers;
+  std::vector<Bytes> parts;
+  AppendExtent extent;
+  for (const ReceivedBatch& batch : batches) {
+    headers.push_back(batch.header);
+    parts.push_back(batch.bytes);
+    extent.bytes += batch.header.size_bytes();
+    extent.max_timestamp = std::max(extent.max_timestamp, batch.header.max_timestamp);
+  }
+  extent.first_offset = headers.front().base_offset;
+  extent.last_offset = headers.back().last_offset();
+  extent.batches = headers.size();
+  if (extent.bytes > state.options.config.segment_bytes) {
+    return fail(ErrorCode::RECORD_LIST_TOO_LARGE, "follower append: ", extent.bytes,
+                " bytes, segment.bytes is ", state.options.config.segment_bytes);
+  }
+
+  const std::scoped_lock lock(state.writer_mutex);
+  ONCELOG_TRY_ASSIGN(auto epochs, check_received(state, batches));
+  ONCELOG_TRY_ASSIGN(WritePlan plan, plan_write(state, extent, std::move(epochs)));
+
+  ONCELOG_TRY(write(state, plan, parts));
+
+  apply(state, plan, headers);
+  return AppendOutcome{{extent.first_offset, extent.last_offset, false, kNoTimestamp,
+                        state.offsets.log_start()},
+                       plan.is_roll};
+}
+
+}  // namespace
+
+Result<Appended> PartitionLog::append_as_leader(Bytes bytes, LeaderAppendOptions options) {
+  return append_checked(*state_, bytes, options.origin, options.level);
+}
+
+Result<Appended> PartitionLog::append_marker(const MarkerFields& fields,
+                                             std::optional<Level> level) {
+  MarkerFields at_front = fields;
+  at_front.base_offset = Offset(0);
+  if (at_front.timestamp == kNoTimestamp) at_front.timestamp = state_->environment.clock.now();
+  return append_checked(*state_, build_marker(at_front), AppendOrigin::kCoordinator, level);
+}
+
+Result<Appended> PartitionLog::append_as_follower(Bytes bytes, FollowerAppendOptions options) {
+  LogState& state = *state_;
+  ONCELOG_TRY_ASSIGN(const std::vector<ReceivedBatch> batches,
+                     record::check_received_batches(bytes));
+  AppendOutcome outcome;
+  outcome.appended.log_start = state.published.read().ends.log_start;
+  if (!batches.empty()) {
+    ONCELOG_TRY_ASSIGN(outcome, check_write_apply_received(state, batches));
+  }
+  ONCELOG_TRY_ASSIGN(Appended appended,
+                     finish(state, outcome, options.level.value_or(state.options.level)));
+  if (options.leader_high_watermark) {
+    ONCELOG_TRY(set_high_watermark(*options.leader_high_watermark));
+  }
+  if (options.leader_log_start) ONCELOG_TRY(log::raise_log_start(state, *options.leader_log_start));
+  appended.log_start = state.published.read().ends.log_start;
+  return appended;
+}
+
+}  // namespace oncelog

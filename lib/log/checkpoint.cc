@@ -1,0 +1,198 @@
+#include "log/checkpoint.h"
+
+#include <algorithm>
+#include <charconv>
+#include <random>
+
+namespace oncelog::log {
+
+namespace {
+
+/// Far above what a directory of a hundred thousand partitions needs; a larger file is none of ours.
+constexpr std::int64_t kCheckpointBytesMax = std::int64_t{64} << 20;
+constexpr int kCheckpointVersion = 0;
+
+std::string directory_of(const std::string& path) {
+  const std::size_t slash = path.rfind('/');
+  return slash == std::string::npos ? "." : path.substr(0, slash);
+}
+
+template <class T>
+std::optional<T> parse_number(std::string_view text) {
+  T value{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return value;
+}
+
+std::unexpected<Error> malformed(const std::string& path, std::size_t line, std::string_view what) {
+  return fail(ErrorCode::KAFKA_STORAGE_ERROR, path, ": line ", line, ": ", what);
+}
+
+std::vector<std::string_view> split(std::string_view text, std::string_view separators) {
+  std::vector<std::string_view> parts;
+  while (true) {
+    const std::size_t begin = text.find_first_not_of(separators);
+    if (begin == std::string_view::npos) return parts;
+    const std::size_t end = std::min(text.find_first_of(separators, begin), text.size());
+    parts.push_back(text.substr(begin, end - begin));
+    text.remove_prefix(end);
+  }
+}
+
+/// The fields of each entry line, after version and count have been checked (formats 11.1).
+Result<std::vector<std::vector<std::string_view>>> parse_checkpoint(const std::string& path,
+                                                                    std::string_view text,
+                                                                    std::size_t fields) {
+  const std::vector<std::string_view> lines = split(text, "\r\n");
+  std::vector<std::vector<std::string_view>> entries;
+  if (lines.empty()) return entries;
+  const auto version = parse_number<int>(lines[0]);
+  if (!version) return malformed(path, 1, "no version");
+  if (*version != kCheckpointVersion) {
+    return fail(ErrorCode::UNSUPPORTED_VERSION, path, ": version ", *version, ", expected ",
+                kCheckpointVersion);
+  }
+  if (lines.size() == 1) return entries;
+  const auto count = parse_number<std::int64_t>(lines[1]);
+  if (!count || *count < 0) return malformed(path, 2, "no count of entries");
+  if (static_cast<std::size_t>(*count) != lines.size() - 2) {
+    return fail(ErrorCode::KAFKA_STORAGE_ERROR, path, ": ", lines.size() - 2, " entries, expected ",
+                *count);
+  }
+  for (std::size_t i = 2; i < lines.size(); ++i) {
+    entries.push_back(split(lines[i], " \t"));
+    if (entries.back().size() != fields) return malformed(path, i + 1, "wrong number of fields");
+  }
+  return entries;
+}
+
+std::string header_text(std::size_t count) {
+  return std::to_string(kCheckpointVersion) + "\n" + std::to_string(count) + "\n";
+}
+
+}  // namespace
+
+Result<std::optional<std::string>> read_small_file(Vfs& vfs, const std::string& path,
+                                                   std::int64_t bytes_max) {
+  ONCELOG_TRY_ASSIGN(const std::optional<FileStatus> status, vfs.status(path));
+  if (!status) return std::nullopt;
+  if (status->is_directory || status->bytes > bytes_max) {
+    return fail(ErrorCode::KAFKA_STORAGE_ERROR, path, ": ", status->bytes,
+                " bytes, expected a file of at most ", bytes_max);
+  }
+  ONCELOG_TRY_ASSIGN(const std::unique_ptr<File> file, vfs.open(path, OpenMode::kRead));
+  std::string text(static_cast<std::size_t>(status->bytes), '\0');
+  ONCELOG_TRY_ASSIGN(const std::size_t read,
+                     file->read_at(std::as_writable_bytes(std::span(text)), 0));
+  text.resize(read);
+  return text;
+}
+
+Result<void> replace_file(Vfs& vfs, const std::string& path, Bytes content) {
+  const std::string aside = path + ".tmp";
+  {
+    ONCELOG_TRY_ASSIGN(const std::unique_ptr<File> file, vfs.open(aside, OpenMode::kCreate));
+    ONCELOG_TRY(file->truncate(0));
+    const Bytes parts[] = {content};
+    ONCELOG_TRY(file->write_at(parts, 0));
+    ONCELOG_TRY(file->sync());
+  }
+  ONCELOG_TRY(vfs.rename(aside, path));
+  return vfs.sync_directory(directory_of(path));
+}
+
+Result<std::vector<OffsetCheckpointEntry>> read_offset_checkpoint(Vfs& vfs,
+                                                                  const std::string& path) {
+  ONCELOG_TRY_ASSIGN(const auto text, read_small_file(vfs, path, kCheckpointBytesMax));
+  ONCELOG_TRY_ASSIGN(const auto lines, parse_checkpoint(path, text.value_or(""), 3));
+  std::vector<OffsetCheckpointEntry> entries;
+  for (const auto& fields : lines) {
+    const auto partition = parse_number<std::int32_t>(fields[1]);
+    const auto offset = parse_number<std::int64_t>(fields[2]);
+    if (!partition || *partition < 0 || !offset || *offset < 0) {
+      return malformed(path, entries.size() + 3, "no partition and offset");
+    }
+    entries.push_back({{std::string(fields[0]), *partition}, Offset(*offset)});
+  }
+  return entries;
+}
+
+Result<void> write_offset_checkpoint(Vfs& vfs, const std::string& path,
+                                     const std::vector<OffsetCheckpointEntry>& entries) {
+  std::string text = header_text(entries.size());
+  for (const OffsetCheckpointEntry& entry : entries) {
+    text += entry.name.topic + " " + std::to_string(entry.name.partition) + " " +
+            std::to_string(entry.offset.value()) + "\n";
+  }
+  return replace_file(vfs, path, as_bytes(text));
+}
+
+Result<std::vector<LeaderEpochStart>> read_leader_epochs(Vfs& vfs, const std::string& path) {
+  ONCELOG_TRY_ASSIGN(const auto text, read_small_file(vfs, path, kCheckpointBytesMax));
+  ONCELOG_TRY_ASSIGN(const auto lines, parse_checkpoint(path, text.value_or(""), 2));
+  std::vector<LeaderEpochStart> epochs;
+  for (const auto& fields : lines) {
+    const auto epoch = parse_number<std::int32_t>(fields[0]);
+    const auto start = parse_number<std::int64_t>(fields[1]);
+    if (!epoch || *epoch < 0 || !start || *start < 0) {
+      return malformed(path, epochs.size() + 3, "no epoch and start offset");
+    }
+    epochs.push_back({LeaderEpoch(*epoch), Offset(*start)});
+  }
+  return epochs;
+}
+
+Result<void> write_leader_epochs(Vfs& vfs, const std::string& path,
+                                 const std::vector<LeaderEpochStart>& epochs) {
+  std::string text = header_text(epochs.size());
+  for (const LeaderEpochStart& epoch : epochs) {
+    text += std::to_string(epoch.epoch.value()) + " " + std::to_string(epoch.start.value()) + "\n";
+  }
+  return replace_file(vfs, path, as_bytes(text));
+}
+
+std::string random_topic_id() {
+  static constexpr std::string_view kDigits =
+      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+  std::random_device random;
+  std::array<std::uint8_t, 16> id{};
+  for (std::uint8_t& byte : id) byte = static_cast<std::uint8_t>(random());
+  id[6] = static_cast<std::uint8_t>((id[6] & 0x0F) | 0x40);  // a random UUID, version 4
+  id[8] = static_cast<std::uint8_t>((id[8] & 0x3F) | 0x80);
+  std::string text;
+  std::uint32_t bits = 0;
+  int bit_count = 0;
+  for (const std::uint8_t byte : id) {
+    bits = bits << 8 | byte;
+    for (bit_count += 8; bit_count >= 6; bit_count -= 6) {
+      text += kDigits[bits >> (bit_count - 6) & 63];
+    }
+  }
+  return text += kDigits[bits << (6 - bit_count) & 63];
+}
+
+Result<std::string> read_topic_id(Vfs& vfs, const std::string& path) {
+  constexpr std::int64_t kMetadataBytesMax = 4096;
+  ONCELOG_TRY_ASSIGN(const auto text, read_small_file(vfs, path, kMetadataBytesMax));
+  if (!text) return std::string();
+  const std::vector<std::string_view> lines = split(*text, "\r\n");
+  constexpr std::string_view kVersionKey = "version:";
+  constexpr std::string_view kIdKey = "topic_id:";
+  if (lines.size() != 2 || !lines[0].starts_with(kVersionKey) || !lines[1].starts_with(kIdKey)) {
+    return fail(ErrorCode::KAFKA_STORAGE_ERROR, path, ": expected a version and a topic id");
+  }
+  const auto version = split(lines[0].substr(kVersionKey.size()), " \t");
+  const auto id = split(lines[1].substr(kIdKey.size()), " \t");
+  if (version.size() != 1 || !parse_number<int>(version[0]) || id.size() != 1 ||
+      id[0].size() != 22) {
+    return fail(ErrorCode::KAFKA_STORAGE_ERROR, path, ": expected a version and a topic id");
+  }
+  return std::string(id[0]);
+}
+
+Result<void> write_topic_id(Vfs& vfs, const std::string& path, const std::string& topic_id) {
+  return replace_file(vfs, path, as_bytes("version: 0\ntopic_id: " + topic_id));
+}
+
+}  // namespace oncelog::log

@@ -1,0 +1,60 @@
+// close.cc: a clean close: everything is on stable storage, and Kafka finds what it needs to go on.
+//
+// Crash: until the store has written its record of the clean end, the next open recovers; nothing written here harms that.
+#include "log/checkpoint.h"
+#include "log/log_state.h"
+#include "segment/segment_names.h"
+#include "snapshot/kafka_snapshot.h"
+
+namespace oncelog::log {
+
+namespace {
+
+/// `<end>.snapshot`, so that Kafka forgets no producer and no open transaction.
+Result<void> write_kafka_snapshot(LogState& state) {
+  const std::string name =
+      segment::segment_file_name(state.offsets.log_end(), segment::kSnapshotSuffix);
+  return replace_file(state.environment.vfs, state.path(name),
+                      snapshot::encode_kafka_snapshot(state.producers.entries()));
+}
+
+Result<CleanEnd> flush_and_close(LogState& state) {
+  {
+    const std::scoped_lock lock(state.writer_mutex);
+    ONCELOG_TRY(check_writable(state));
+    state.active()->finish_time_index();
+  }
+  ONCELOG_TRY(sync_log(state, SyncScope::kRecoveryPoint, Offset(0)));
+
+  const std::scoped_lock files(state.file_mutex);
+  const std::scoped_lock lock(state.writer_mutex);
+  if (Offset(state.recovery_point.load()) != state.offsets.log_end()) {
+    return fail(ErrorCode::MISUSE, state.directory, ": appended to while it was being closed");
+  }
+  ONCELOG_TRY(state.active()->trim_log());
+  ONCELOG_TRY(state.active()->sync());
+  if (state.environment.store.kafka_handover) ONCELOG_TRY(write_kafka_snapshot(state));
+  state.is_closed = true;
+  return CleanEnd{state.offsets.log_end(), state.active()->bytes(),
+                  state.active()->bytes() == 0 ? 0 : state.last_batch_crc};
+}
+
+}  // namespace
+
+Result<CleanEnd> close_log(LogState& state) {
+  auto end = flush_and_close(state);
+  abandon_log(state);
+  return end;
+}
+
+void abandon_log(LogState& state) {
+  {
+    const std::scoped_lock lock(state.writer_mutex);
+    state.is_closed = true;
+  }
+  state.is_closed_for_readers.store(true);
+  { const std::scoped_lock lock(state.wait_mutex); }
+  state.ends_moved.notify_all();
+}
+
+}  // namespace oncelog::log

@@ -1,0 +1,161 @@
+// flush.cc: what has been appended reaches stable storage: for whoever waits for it, at a roll, and to move the recovery point.
+//
+// Invariant: every batch below durable_end is on stable storage; every byte below the recovery point is, with its index and
+// epoch entries; the recovery point is persistent only after that.
+// Crash: before the checkpoint file is renamed, recovery begins at the older recovery point. Nothing else depends on the order.
+#include <algorithm>
+
+#include "log/checkpoint.h"
+#include "log/log_state.h"
+#include "oncelog/clock.h"
+#include "segment/segment_names.h"
+
+namespace oncelog {
+
+namespace log {
+
+namespace {
+
+/// What one sync covers, copied under the writer lock so that appends can go on.
+struct Capture {
+  std::vector<std::shared_ptr<segment::Segment>> closed{};
+  std::shared_ptr<segment::Segment> active{};
+  std::optional<std::vector<LeaderEpochStart>> epochs{};  ///< if the file is behind
+  bool has_new_names = false;
+  Offset end{};
+  Offset high_watermark{};
+  std::int64_t appended_bytes = 0;
+};
+
+Result<Capture> capture(LogState& state) {
+  const std::scoped_lock lock(state.writer_mutex);
+  ONCELOG_TRY(check_writable(state));
+  Capture now{state.closed_unsynced, state.active(), {}, state.is_directory_unsynced,
+              state.offsets.log_end(), state.offsets.high_watermark(), state.appended_bytes.load()};
+  if (state.are_epochs_unwritten) now.epochs = state.epochs.entries();
+  return now;
+}
+
+/// A failed write of a shortcut or checkpoint for lack of space can be tried again; whatever else failed may have been a sync
+/// or a rename, after which the disk can no longer be believed.
+Result<void> poison_unless_full(LogState& state, Result<void> result) {
+  if (result || result.error().code == ErrorCode::STORAGE_FULL) return result;
+  return std::unexpected(state.poison.set(result.error()));
+}
+
+Result<void> poison_if_failed(LogState& state, Result<void> result) {
+  if (result) return result;
+  return std::unexpected(state.poison.set(result.error()));
+}
+
+Result<void> write_files(LogState& state, const Capture& now, SyncScope scope) {
+  for (const auto& segment : now.closed) {
+    ONCELOG_TRY(segment->trim_log());
+    ONCELOG_TRY(segment->write_indexes());
+  }
+  if (scope == SyncScope::kLog) return {};
+  ONCELOG_TRY(now.active->write_indexes());
+  if (now.epochs) {
+    ONCELOG_TRY(poison_unless_full(
+        state, write_leader_epochs(state.environment.vfs, state.path(segment::kLeaderEpochFile),
+                                   *now.epochs)));
+  }
+  return {};
+}
+
+Result<void> sync_files(LogState& state, const Capture& now, SyncScope scope) {
+  for (const auto& segment : now.closed) ONCELOG_TRY(segment->sync());
+  // A recovery point may have made index files that no name on disk leads to yet.
+  if (now.has_new_names || scope == SyncScope::kRecoveryPoint) {
+    ONCELOG_TRY(state.environment.vfs.sync_directory(state.directory));
+  }
+  return now.active->sync();
+}
+
+/// The bookkeeping of a sync that has succeeded.
+void apply_sync(LogState& state, const Capture& now, SyncScope scope) {
+  const std::scoped_lock lock(state.writer_mutex);
+  auto& unsynced = state.closed_unsynced;
+  unsynced.erase(unsynced.begin(), unsynced.begin() + static_cast<std::ptrdiff_t>(now.closed.size()));
+  if (unsynced.empty()) state.is_directory_unsynced = false;
+  if (scope == SyncScope::kRecoveryPoint && now.epochs &&
+      state.epochs.entries() == *now.epochs) {
+    state.are_epochs_unwritten = false;
+  }
+  state.durable_end.store(now.end.value());
+  if (state.high_watermark_policy == HighWatermarkPolicy::kDurable) {
+    move_high_watermark(state, std::max(now.end, state.offsets.high_watermark()));
+  }
+}
+
+}  // namespace
+
+bool is_flush_due(LogState& state, bool has_rolled) {
+  if (has_rolled) return true;
+  const TopicConfig& config = state.options.config;
+  const std::int64_t unflushed_bytes = state.appended_bytes.load() - state.flushed_bytes.load();
+  if (unflushed_bytes == 0) return false;
+  if (unflushed_bytes >= state.environment.store.recovery_point_interval_bytes) return true;
+  if (config.flush_messages != kUnlimited &&
+      state.published.read().ends.log_end.value() - state.recovery_point.load() >=
+          config.flush_messages) {
+    return true;
+  }
+  return config.flush_ms != kUnlimited &&
+         state.environment.clock.now().value() - state.last_flush_ms.load() >= config.flush_ms;
+}
+
+Result<void> sync_log(LogState& state, SyncScope scope, Offset needed) {
+  const std::scoped_lock files(state.file_mutex);
+  if (scope == SyncScope::kLog && Offset(state.durable_end.load()) >= needed) return {};
+  ONCELOG_TRY_ASSIGN(const Capture now, capture(state));
+  ONCELOG_TRY(write_files(state, now, scope));
+  ONCELOG_TRY(poison_if_failed(state, sync_files(state, now, scope)));
+  apply_sync(state, now, scope);
+  if (scope == SyncScope::kLog) return {};
+  const PartitionCheckpoint checkpoint{now.end, {}, now.high_watermark};
+  ONCELOG_TRY(poison_unless_full(state, state.environment.checkpoints.save(state.name, checkpoint)));
+  state.recovery_point.store(now.end.value());
+  state.flushed_bytes.store(now.appended_bytes);
+  state.last_flush_ms.store(state.environment.clock.now().value());
+  return {};
+}
+
+}  // namespace log
+
+Result<Offset> PartitionLog::flush() {
+  ONCELOG_TRY(log::sync_log(*state_, log::SyncScope::kRecoveryPoint, Offset(0)));
+  return Offset(state_->recovery_point.load());
+}
+
+Result<void> PartitionLog::wait_durable(Offset offset) {
+  if (Offset(state_->durable_end.load()) >= offset) return {};
+  const Offset end = state_->published.read().ends.log_end;
+  if (offset > end) {
+    return fail(ErrorCode::OFFSET_OUT_OF_RANGE, "wait_durable: offset ", offset,
+                " is above the log end ", end);
+  }
+  return log::sync_log(*state_, log::SyncScope::kLog, offset);
+}
+
+Result<void> PartitionLog::roll() {
+  log::LogState& state = *state_;
+  {
+    const std::scoped_lock lock(state.writer_mutex);
+    ONCELOG_TRY(log::check_writable(state));
+    if (state.active()->bytes() == 0) return {};
+    ONCELOG_TRY_ASSIGN(const auto next, segment::Segment::create(
+                                            state.environment.vfs, state.directory,
+                                            state.offsets.log_end(), state.options.config,
+                                            state.environment.clock.now()));
+    auto view = log::make_view(state, next, state.epochs.entries());
+    log::reserve_roll(state);
+
+    log::apply_roll(state, next);
+    state.view.publish(std::move(view));
+    log::publish_ends(state);
+  }
+  return log::sync_log(state, log::SyncScope::kRecoveryPoint, Offset(0));
+}
+
+}  // namespace oncelog

@@ -1,0 +1,37 @@
+// log_start.cc: the log start moves up: because the leader's did, or because records are deleted (semantics 16.1).
+//
+// Invariant: the log start never passes the high watermark, and does not move the recovery point.
+// Crash: the log below the new start is synced, then the checkpoint is; only then does memory change. Die before: the old start.
+#include "log/log_state.h"
+
+namespace oncelog::log {
+
+Result<void> raise_log_start(LogState& state, Offset to) {
+  const LogEnds ends = state.published.read().ends;
+  if (to > ends.high_watermark) {
+    return fail(ErrorCode::OFFSET_OUT_OF_RANGE, "log start: ", to, " is above the high watermark ",
+                ends.high_watermark);
+  }
+  if (to <= ends.log_start) return {};
+  ONCELOG_TRY(sync_log(state, SyncScope::kLog, to));
+
+  const std::scoped_lock files(state.file_mutex);
+  ONCELOG_TRY(state.environment.checkpoints.save(state.name, {{}, to, {}}));
+
+  const std::scoped_lock lock(state.writer_mutex);
+  if (to <= state.offsets.log_start()) return {};
+  LeaderEpochs epochs = state.epochs;
+  epochs.truncate_from_start(to);
+  auto view = make_view(state, nullptr, epochs.entries());
+  state.epochs = std::move(epochs);
+  state.are_epochs_unwritten = true;
+  // A watermark that its owner has lowered meanwhile is raised again (13.6).
+  if (state.offsets.high_watermark() < to) state.offsets.set_high_watermark(to);
+  state.offsets.raise_log_start(to);
+  state.producers.release_below(to);
+  state.view.publish(std::move(view));
+  publish_ends(state);
+  return {};
+}
+
+}  // namespace oncelog::log

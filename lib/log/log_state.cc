@@ -1,0 +1,73 @@
+// log_state.cc: the pieces that the verbs of a log share.
+#include "log/log_state.h"
+
+namespace oncelog::log {
+
+Error Poison::set(const Error& cause) {
+  const std::scoped_lock lock(mutex_);
+  if (!is_set_.load()) {
+    cause_ = cause.text();
+    is_set_.store(true);
+  }
+  return {ErrorCode::PARTITION_POISONED, cause.os_errno,
+          "nothing can be written before a reopen: " + cause_};
+}
+
+Result<void> Poison::check() const {
+  if (!is_set_.load()) [[likely]] return {};
+  const std::scoped_lock lock(mutex_);
+  return fail(ErrorCode::PARTITION_POISONED, "nothing can be written before a reopen: ", cause_);
+}
+
+Result<void> check_writable(const LogState& state) {
+  if (state.is_closed) return fail(ErrorCode::MISUSE, state.directory, ": the log is closed");
+  return state.poison.check();
+}
+
+std::shared_ptr<const LogView> make_view(const LogState& state,
+                                         const std::shared_ptr<segment::Segment>& added,
+                                         const std::vector<LeaderEpochStart>& epochs) {
+  auto view = std::make_shared<LogView>();
+  view->segments.reserve(state.segments.size() + 1);
+  view->segments = state.segments;
+  if (added) view->segments.push_back(added);
+  view->epochs = epochs;
+  return view;
+}
+
+void reserve_roll(LogState& state) {
+  state.active()->reserve(0, 0);
+  state.segments.reserve(state.segments.size() + 1);
+  state.closed_unsynced.reserve(state.closed_unsynced.size() + 1);
+}
+
+void apply_roll(LogState& state, const std::shared_ptr<segment::Segment>& next) noexcept {
+  state.active()->finish_time_index();
+  state.closed_unsynced.push_back(state.active());
+  state.segments.push_back(next);
+  state.is_directory_unsynced = true;
+}
+
+void publish_ends(LogState& state) noexcept {
+  state.offsets.set_first_unstable(state.producers.first_unstable_offset());
+  Positioned now;
+  now.ends.log_start = state.offsets.log_start();
+  now.ends.last_stable_offset = state.offsets.last_stable_offset();
+  now.ends.high_watermark = state.offsets.high_watermark();
+  now.ends.log_end = state.offsets.log_end();
+  now.end_segment_base = state.active()->base_offset();
+  now.end_position = state.active()->bytes();
+  state.published.publish(now);
+  // A read-modify-write, not a load: it is ordered with the waiter's own, so that one of the two sees the other.
+  if (state.waiting_count.fetch_add(0) == 0) return;
+  { const std::scoped_lock lock(state.wait_mutex); }  // a waiter is either before its check or asleep
+  state.ends_moved.notify_all();
+}
+
+void move_high_watermark(LogState& state, Offset to) noexcept {
+  state.offsets.set_high_watermark(to);
+  state.producers.release_below(state.offsets.high_watermark());
+  publish_ends(state);
+}
+
+}  // namespace oncelog::log

@@ -1,0 +1,151 @@
+// log_state.h: what one PartitionLog owns, grouped by who guards it.
+//
+// Locks, in the order in which they may be taken: file_mutex, writer_mutex, wait_mutex. Appenders take the file lock only
+// after they have released the writer lock. Readers take none of the three; a reader that waits for bytes holds wait_mutex.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "log/checkpoint_keeper.h"
+#include "log/leader_epochs.h"
+#include "log/log_offsets.h"
+#include "log/log_view.h"
+#include "oncelog/options.h"
+#include "oncelog/partition_log.h"
+#include "producer/producer_table.h"
+#include "segment/segment.h"
+
+namespace oncelog::log {
+
+/// What the store gives a log to live in. The references outlive the log.
+struct LogEnvironment {
+  Vfs& vfs;
+  Clock& clock;
+  CheckpointKeeper& checkpoints;
+  const StoreOptions& store;
+};
+
+/// The first error after which nothing may be written any more (design: a failed sync poisons the partition).
+class Poison {
+ public:
+  /// Keeps the first cause; answers the error to return.
+  Error set(const Error& cause);
+  /// PARTITION_POISONED with the first cause, once there is one.
+  [[nodiscard]] Result<void> check() const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::atomic<bool> is_set_{false};
+  std::string cause_;
+};
+
+struct LogState {
+  LogState(TopicPartition partition, std::string path, const PartitionOptions& opened_with,
+           const LogEnvironment& in)
+      : name(std::move(partition)), directory(std::move(path)), options(opened_with), environment(in) {}
+
+  // ---- set by open, then constant
+  const TopicPartition name;
+  const std::string directory;
+  const PartitionOptions options;
+  const LogEnvironment environment;
+  HighWatermarkPolicy high_watermark_policy = HighWatermarkPolicy::kManual;
+  RecoveryReport report;
+
+  // ---- writer_mutex: the state that a verb checks, writes and applies
+  mutable std::mutex writer_mutex;
+  producer::ProducerTable producers;
+  producer::PendingAppend pending{producers};
+  LeaderEpochs epochs;
+  LeaderEpoch leader_epoch{0};  ///< written into batches appended as leader
+  bool are_epochs_unwritten = false;
+  std::vector<std::shared_ptr<segment::Segment>> segments;
+  std::vector<std::shared_ptr<segment::Segment>> closed_unsynced;  ///< rolled away, not yet synced
+  bool is_directory_unsynced = false;
+  LogOffsets offsets;
+  std::uint32_t last_batch_crc = 0;  ///< of the active segment's last batch
+  bool is_closed = false;
+
+  // ---- file_mutex: index files, epoch file, syncs, the recovery point
+  mutable std::mutex file_mutex;
+
+  // ---- read by anyone, without a lock
+  PublishedOffsets published;
+  PublishedView view;
+  std::atomic<std::int64_t> durable_end{0};
+  std::atomic<std::int64_t> recovery_point{0};  ///< persistent; moved under file_mutex
+  std::atomic<std::int64_t> appended_bytes{0};   ///< since the log was opened
+  std::atomic<std::int64_t> flushed_bytes{0};    ///< of these, below the recovery point
+  std::atomic<std::int64_t> last_flush_ms{0};
+  std::atomic<bool> is_closed_for_readers{false};
+  Poison poison;
+
+  // ---- wait_mutex: readers that wait for bytes
+  mutable std::mutex wait_mutex;
+  mutable std::condition_variable ends_moved;
+  mutable std::atomic<int> waiting_count{0};
+
+  [[nodiscard]] const std::shared_ptr<segment::Segment>& active() const { return segments.back(); }
+  [[nodiscard]] std::string path(std::string_view file) const {
+    return directory + "/" + std::string(file);
+  }
+};
+
+// ---- pieces that the verbs share; each names the lock it requires
+
+/// MISUSE after close, PARTITION_POISONED after a failed sync. Requires writer_mutex.
+Result<void> check_writable(const LogState& state);
+/// The view of the present segments and the given epochs. Requires writer_mutex.
+[[nodiscard]] std::shared_ptr<const LogView> make_view(
+    const LogState& state, const std::shared_ptr<segment::Segment>& added,
+    const std::vector<LeaderEpochStart>& epochs);
+/// Allocates what apply_roll needs. Requires writer_mutex.
+void reserve_roll(LogState& state);
+/// Makes `next` the active segment; the caller publishes the view. Requires writer_mutex.
+void apply_roll(LogState& state, const std::shared_ptr<segment::Segment>& next) noexcept;
+/// Recomputes the LSO, publishes all ends and wakes who waits for them. Requires writer_mutex.
+void publish_ends(LogState& state) noexcept;
+/// Sets the high watermark, releases decided transactions and publishes. Requires writer_mutex.
+void move_high_watermark(LogState& state, Offset to) noexcept;
+
+/// How much of the state a sync makes persistent.
+enum class SyncScope : std::uint8_t {
+  kLog,            ///< closed segments, directory and active log: the durable end moves
+  kRecoveryPoint,  ///< index and epoch files as well, then the recovery point: recovery begins there
+};
+/// Syncs everything appended before the call; appends go on meanwhile. Nothing to do if the durable end is at or above
+/// `needed` already (scope kLog). Takes file_mutex and, briefly, writer_mutex.
+Result<void> sync_log(LogState& state, SyncScope scope, Offset needed);
+
+/// Whether the recovery point should be made persistent now: after a roll, by flush.messages or flush.ms, or because so many
+/// bytes lie behind it.
+[[nodiscard]] bool is_flush_due(LogState& state, bool has_rolled);
+
+/// Raises the log start as a leader's answer or deleteRecords asks (semantics 16.1). Takes both locks.
+Result<void> raise_log_start(LogState& state, Offset to);
+
+/// Opens, recovers or creates the partition in `directory`. Nothing is changed by an open that is refused.
+struct OpenRequest {
+  TopicPartition name{};
+  std::string directory{};
+  PartitionOptions options{};
+  std::optional<CleanEnd> clean_end{};  ///< what the last clean close said, if it was clean
+  bool was_clean_for_kafka = false;     ///< Kafka's marker stood, without a record of our own
+  PartitionCheckpoint checkpoint{};
+};
+Result<std::unique_ptr<LogState>> open_log(const OpenRequest& request,
+                                           const LogEnvironment& environment);
+
+/// Flushes, writes what Kafka needs, and closes; the record of the clean end is the store's to keep.
+Result<CleanEnd> close_log(LogState& state);
+/// Verbs answer MISUSE from now on. For a store that goes away without a clean close.
+void abandon_log(LogState& state);
+
+}  // namespace oncelog::log

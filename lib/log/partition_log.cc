@@ -1,0 +1,94 @@
+// partition_log.cc: ends, epochs and listings of a log.
+#include "oncelog/partition_log.h"
+
+#include "log/check_invariants.h"
+#include "log/checkpoint.h"
+#include "log/log_state.h"
+#include "segment/segment_names.h"
+
+namespace oncelog {
+
+PartitionLog::PartitionLog(std::unique_ptr<log::LogState> state) : state_(std::move(state)) {}
+PartitionLog::~PartitionLog() = default;
+
+const TopicPartition& PartitionLog::topic_partition() const { return state_->name; }
+const RecoveryReport& PartitionLog::recovery_report() const { return state_->report; }
+
+LogEnds PartitionLog::ends() const {
+  LogEnds ends = state_->published.read().ends;
+  ends.durable_end = Offset(state_->durable_end.load());
+  return ends;
+}
+
+std::vector<Offset> PartitionLog::segments() const {
+  std::vector<Offset> bases;
+  for (const auto& segment : state_->view.get()->segments) bases.push_back(segment->base_offset());
+  return bases;
+}
+
+Result<Offset> PartitionLog::set_high_watermark(Offset to) {
+  const std::scoped_lock lock(state_->writer_mutex);
+  ONCELOG_TRY(log::check_writable(*state_));
+  log::move_high_watermark(*state_, to);
+  return state_->offsets.high_watermark();
+}
+
+std::vector<LeaderEpochStart> PartitionLog::leader_epochs() const {
+  return state_->view.get()->epochs;
+}
+
+LeaderEpochEnd PartitionLog::epoch_end(LeaderEpoch epoch) const {
+  const Offset log_end = state_->published.read().ends.log_end;
+  return log::end_of_epoch(state_->view.get()->epochs, epoch, log_end);
+}
+
+// An epoch without a batch is in no log bytes: its file must be on stable storage before anything is appended under it. So
+// this rare verb, unlike all others, writes under the append lock.
+Result<void> PartitionLog::assign_leader_epoch(LeaderEpoch epoch) {
+  if (epoch < LeaderEpoch(0)) {
+    return fail(ErrorCode::INVALID_REQUEST, "assign_leader_epoch: ", epoch, " is negative");
+  }
+  log::LogState& state = *state_;
+  const std::scoped_lock files(state.file_mutex);
+  const std::scoped_lock lock(state.writer_mutex);
+  ONCELOG_TRY(log::check_writable(state));
+  log::LeaderEpochs epochs = state.epochs;
+  epochs.assign(epoch, state.offsets.log_end());
+  auto view = log::make_view(state, nullptr, epochs.entries());
+
+  auto written =
+      log::write_leader_epochs(state.environment.vfs, state.path(segment::kLeaderEpochFile),
+                               epochs.entries());
+  if (!written && written.error().code == ErrorCode::STORAGE_FULL) return written;
+  if (!written) return std::unexpected(state.poison.set(written.error()));
+
+  state.epochs = std::move(epochs);
+  state.leader_epoch = epoch;
+  state.are_epochs_unwritten = false;
+  state.view.publish(std::move(view));
+  return {};
+}
+
+std::vector<ProducerInfo> PartitionLog::producers() const {
+  const std::scoped_lock lock(state_->writer_mutex);
+  return state_->producers.list();
+}
+
+std::vector<AbortedTransactionEntry> PartitionLog::aborted_transactions() const {
+  std::vector<AbortedTransactionEntry> all;
+  for (const auto& segment : state_->view.get()->segments) {
+    const segment::TxnIndex& entries = segment->txn_index();
+    const std::size_t count = entries.size();
+    for (std::size_t i = 0; i < count; ++i) {
+      all.push_back({segment->base_offset(), entries[i].producer_id, entries[i].first_offset,
+                     entries[i].last_offset, entries[i].last_stable_offset});
+    }
+  }
+  return all;
+}
+
+std::vector<std::string> PartitionLog::check_invariants() const {
+  return log::check_invariants(*state_);
+}
+
+}  // namespace oncelog

@@ -1,0 +1,276 @@
+// recovery.cc: open: torn tail or damage, indexes and producers rebuilt.
+//
+// Invariant: what is below the recovery point is never cut; what is published was read from the disk and is synced.
+// 1 check: settle leftovers, read everything, decide. Refused here: the log is as it was.
+// 2 write: cut what is torn, remove what lies behind, write stale indexes; sync. Die here: the next open does it again.
+// 3 apply: the state is published.
+#include <algorithm>
+
+#include "log/recovery.h"
+
+#include "log/checkpoint.h"
+#include "oncelog/clock.h"
+#include "segment/segment_names.h"
+
+namespace oncelog::log {
+
+namespace {
+
+using segment::Segment;
+
+/// How far the log must be whole, and how it is known.
+struct Trust {
+  Offset recovery_point{};
+  bool is_clean = false;
+  bool is_point_known = true;  ///< else it is the active segment's base, by rule
+};
+
+std::unexpected<Error> refuse(const LogState& state, std::string_view what) {
+  return fail(ErrorCode::KAFKA_STORAGE_ERROR, state.directory, ": refused to open: ", what);
+}
+
+Result<void> create_partition(LogState& state, Offset base) {
+  Vfs& vfs = state.environment.vfs;
+  ONCELOG_TRY(vfs.create_directory(state.directory));
+  ONCELOG_TRY_ASSIGN(const std::string topic_id,
+                     read_topic_id(vfs, state.path(segment::kPartitionMetadataFile)));
+  if (topic_id.empty()) {
+    ONCELOG_TRY(write_topic_id(vfs, state.path(segment::kPartitionMetadataFile), random_topic_id()));
+  }
+  ONCELOG_TRY_ASSIGN(const auto active, Segment::create(vfs, state.directory, base,
+                                                        state.options.config,
+                                                        state.environment.clock.now()));
+  ONCELOG_TRY(active->sync());
+  ONCELOG_TRY(vfs.sync_directory(state.directory));
+  ONCELOG_TRY(vfs.sync_directory(state.directory + "/.."));
+  ONCELOG_TRY(state.environment.checkpoints.save(state.name, {base, {}, base}));
+  state.segments = {active};
+  state.report.was_created = true;
+  return {};
+}
+
+Trust trust_of(const OpenRequest& request, const std::vector<Offset>& bases) {
+  if (request.clean_end) return {request.clean_end->next_offset, true};
+  if (request.was_clean_for_kafka) return {request.checkpoint.recovery_point.value_or(Offset(0)), true};
+  if (request.checkpoint.recovery_point) return {*request.checkpoint.recovery_point, false};
+  return {bases.back(), false, false};
+}
+
+/// After a failed sync the cache may look right and the disk not be: what recovery believes must come from the disk.
+Result<void> read_from_disk_only(const LogState& state, const std::vector<Offset>& bases,
+                                 Offset recovery_point) {
+  for (std::size_t i = 0; i < bases.size(); ++i) {
+    if (i + 1 < bases.size() && bases[i + 1] <= recovery_point) continue;
+    const std::string path = state.path(segment::segment_file_name(bases[i], segment::kLogSuffix));
+    ONCELOG_TRY_ASSIGN(const std::unique_ptr<File> file,
+                       state.environment.vfs.open(path, OpenMode::kWrite));
+    ONCELOG_TRY(file->sync());
+    ONCELOG_TRY(file->drop_cache(0));
+  }
+  return {};
+}
+
+/// Loads the epoch file; answers from which offset on batches may add epochs: all, if the file is of no use.
+Result<Offset> load_epochs(LogState& state, Offset recovery_point) {
+  Vfs& vfs = state.environment.vfs;
+  const std::string path = state.path(segment::kLeaderEpochFile);
+  const auto stored = read_leader_epochs(vfs, path);
+  if (stored && !stored->empty()) {
+    state.epochs = LeaderEpochs(*stored);
+    return recovery_point;
+  }
+  if (!stored) state.report.files_rebuilt.emplace_back(segment::kLeaderEpochFile);
+  return Offset(0);
+}
+
+/// Refuses what must not be cut (design promise 5, section 3).
+Result<void> check_damage(const LogState& state, const LogScan& scan, const Trust& trust,
+                          const std::vector<Offset>& bases) {
+  if (scan.damage) {
+    const Damage& damage = *scan.damage;
+    const std::string where =
+        segment::segment_file_name(bases[damage.segment_index], segment::kLogSuffix) +
+        " position " + std::to_string(damage.position) + ", offset " +
+        std::to_string(scan.end.value()) + ": " + damage.reason;
+    if (damage.is_legacy) {
+      return fail(ErrorCode::UNSUPPORTED_VERSION, state.directory, ": refused to open: ", where);
+    }
+    const bool is_sealed = damage.segment_index + 1 < bases.size();
+    if (scan.end < trust.recovery_point || (!trust.is_point_known && is_sealed)) {
+      return refuse(state, where + "; acknowledged up to offset " +
+                               std::to_string(trust.recovery_point.value()));
+    }
+    if (trust.is_clean && !damage.is_zero_tail) {
+      return refuse(state, where + ", behind the end of a clean close");
+    }
+    const bool may_cut = trust.is_point_known && !state.environment.store.refuse_any_damage;
+    if (damage.has_batches_behind && !may_cut) {
+      return refuse(state, where + "; whole batches lie behind");
+    }
+  }
+  if (scan.end < trust.recovery_point) {
+    return refuse(state, "the log ends at offset " + std::to_string(scan.end.value()) +
+                             ", acknowledged up to offset " +
+                             std::to_string(trust.recovery_point.value()));
+  }
+  return {};
+}
+
+Result<void> check_clean_end(const LogState& state, const OpenRequest& request, const LogScan& scan) {
+  if (!request.clean_end) return {};
+  const CleanEnd found{scan.end, scan.file_bytes.back(), scan.last_batch_crc};
+  if (found == *request.clean_end) return {};
+  return refuse(state, "the clean close left the end at offset " +
+                           std::to_string(request.clean_end->next_offset.value()) + " with " +
+                           std::to_string(request.clean_end->active_bytes) +
+                           " bytes in the last segment; found " + std::to_string(found.next_offset.value()) +
+                           " with " + std::to_string(found.active_bytes));
+}
+
+/// The write beat of a cut: the damaged segment ends before the damage, later ones go.
+Result<void> cut(LogState& state, const LogScan& scan, const std::vector<Offset>& bases) {
+  if (!scan.damage) return {};
+  Vfs& vfs = state.environment.vfs;
+  const Damage& damage = *scan.damage;
+  const std::size_t kept = damage.segment_index + (damage.is_segment_misplaced ? 0 : 1);
+  for (std::size_t i = bases.size() - 1; i >= kept; --i) {
+    const std::string log = segment::segment_file_name(bases[i], segment::kLogSuffix);
+    ONCELOG_TRY_ASSIGN(const auto status, vfs.status(state.path(log)));
+    const std::int64_t bytes = status ? status->bytes : 0;
+    state.report.cuts.push_back({log, 0, bytes, scan.end, "lies behind the damage"});
+    state.report.bytes_cut += bytes;
+    for (const std::string_view suffix : {segment::kOffsetIndexSuffix, segment::kTimeIndexSuffix,
+                                          segment::kTxnIndexSuffix, segment::kLogSuffix}) {
+      ONCELOG_TRY(vfs.remove(state.path(segment::segment_file_name(bases[i], suffix))));
+    }
+  }
+  if (damage.is_segment_misplaced) return vfs.sync_directory(state.directory);
+  const std::string log = segment::segment_file_name(bases[damage.segment_index], segment::kLogSuffix);
+  const std::int64_t bytes = scan.file_bytes.back() - damage.position;
+  if (!damage.is_zero_tail) {
+    state.report.cuts.push_back({log, damage.position, bytes, scan.end, damage.reason});
+    state.report.bytes_cut += bytes;
+  }
+  ONCELOG_TRY_ASSIGN(const auto file, vfs.open(state.path(log), OpenMode::kWrite));
+  ONCELOG_TRY(file->truncate(damage.position));
+  ONCELOG_TRY(file->sync());
+  return vfs.sync_directory(state.directory);
+}
+
+void report_index(LogState& state, Offset base, std::string_view suffix, bool is_rewritten) {
+  if (is_rewritten) state.report.files_rebuilt.push_back(segment::segment_file_name(base, suffix));
+}
+
+Result<void> open_segments(LogState& state, const LogScan& scan, const std::vector<Offset>& bases) {
+  const bool drops_last = scan.damage && scan.damage->is_segment_misplaced;
+  for (std::size_t i = 0; i < scan.segments.size() - (drops_last ? 1 : 0); ++i) {
+    const segment::SegmentContents& contents = scan.segments[i];
+    report_index(state, bases[i], segment::kOffsetIndexSuffix, contents.offset_index.is_file_stale);
+    report_index(state, bases[i], segment::kTimeIndexSuffix, contents.time_index.is_file_stale);
+    report_index(state, bases[i], segment::kTxnIndexSuffix, contents.txn_index.is_file_stale);
+    ONCELOG_TRY_ASSIGN(auto opened, Segment::open(state.environment.vfs, state.directory, bases[i],
+                                                  state.options.config,
+                                                  state.environment.clock.now(), contents));
+    ONCELOG_TRY(opened->write_indexes());
+    if (!state.report.was_clean) ONCELOG_TRY(opened->sync());
+    state.segments.push_back(std::move(opened));
+  }
+  return {};
+}
+
+/// Removes what later verbs would make wrong: index files without a log, and snapshots that are true only for this end.
+Result<void> remove_strays(LogState& state, const DirectoryContent& content) {
+  Vfs& vfs = state.environment.vfs;
+  for (const std::string& name : content.orphans) {
+    ONCELOG_TRY(vfs.remove(state.path(name)));
+    state.report.files_removed.push_back(name);
+  }
+  for (const std::string& name : content.kafka_snapshots) ONCELOG_TRY(vfs.remove(state.path(name)));
+  if (content.orphans.empty() && content.kafka_snapshots.empty()) return {};
+  return vfs.sync_directory(state.directory);
+}
+
+/// The apply beat: ends, epochs, view.
+void publish(LogState& state, const OpenRequest& request, Offset log_start, Offset end) {
+  state.offsets = LogOffsets(log_start, end);
+  const std::vector<LeaderEpochStart> before = state.epochs.entries();
+  state.epochs.truncate_from_end(end);  // 14.7
+  state.epochs.truncate_from_start(log_start);
+  if (state.epochs.entries() != before) state.are_epochs_unwritten = true;
+  state.leader_epoch = std::max(state.options.leader_epoch, state.epochs.latest());
+  state.view.publish(make_view(state, nullptr, state.epochs.entries()));
+  state.durable_end.store(end.value());
+  state.recovery_point.store(end.value());
+  state.last_flush_ms.store(state.environment.clock.now().value());
+  state.report.producers_rebuilt = static_cast<std::int64_t>(state.producers.count());
+  const bool is_manual = state.high_watermark_policy == HighWatermarkPolicy::kManual;
+  move_high_watermark(state, is_manual ? request.checkpoint.high_watermark.value_or(log_start) : end);
+}
+
+Result<void> recover(LogState& state, const OpenRequest& request, const DirectoryContent& content) {
+  const Trust trust = trust_of(request, content.bases);
+  state.report.was_clean = trust.is_clean;
+  if (!trust.is_clean) {
+    ONCELOG_TRY(read_from_disk_only(state, content.bases, trust.recovery_point));
+  }
+  ONCELOG_TRY_ASSIGN(const Offset epochs_from, load_epochs(state, trust.recovery_point));
+  ONCELOG_TRY_ASSIGN(const LogScan scan,
+                     scan_log(state, content.bases, epochs_from, trust.is_clean));
+  ONCELOG_TRY(check_damage(state, scan, trust, content.bases));
+  ONCELOG_TRY(check_clean_end(state, request, scan));
+  const Offset log_start =
+      std::max(request.checkpoint.log_start.value_or(content.bases.front()), content.bases.front());
+  if (log_start > scan.end) {
+    return refuse(state, "the log start " + std::to_string(log_start.value()) +
+                             " lies above the end " + std::to_string(scan.end.value()));
+  }
+
+  ONCELOG_TRY(cut(state, scan, content.bases));
+  ONCELOG_TRY(remove_strays(state, content));
+  ONCELOG_TRY(open_segments(state, scan, content.bases));
+  state.last_batch_crc = scan.last_batch_crc;
+  if (!trust.is_clean) {
+    ONCELOG_TRY(state.environment.vfs.sync_directory(state.directory));
+    ONCELOG_TRY(state.environment.checkpoints.save(state.name, {scan.end, {}, {}}));
+  }
+
+  publish(state, request, log_start, scan.end);
+  return {};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<LogState>> open_log(const OpenRequest& request,
+                                           const LogEnvironment& environment) {
+  ONCELOG_TRY(request.options.check());
+  auto state =
+      std::make_unique<LogState>(request.name, request.directory, request.options, environment);
+  state->high_watermark_policy = request.options.high_watermark;
+  if (state->high_watermark_policy == HighWatermarkPolicy::kByLevel) {
+    state->high_watermark_policy = request.options.level == Level::kDurable
+                                       ? HighWatermarkPolicy::kDurable
+                                       : HighWatermarkPolicy::kLogEnd;
+  }
+  ONCELOG_TRY_ASSIGN(const auto status, environment.vfs.status(request.directory));
+  DirectoryContent content;
+  if (status) {
+    ONCELOG_TRY_ASSIGN(content, settle_directory(*state));
+  } else if (!request.options.create_if_missing) {
+    return fail(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, request.directory, ": no such partition");
+  }
+  if (!content.bases.empty()) {
+    ONCELOG_TRY(recover(*state, request, content));
+    return state;
+  }
+  const Offset base = request.checkpoint.log_start.value_or(Offset(0));
+  if (request.checkpoint.recovery_point.value_or(base) > base) {
+    return refuse(*state, "no segment is left, acknowledged up to offset " +
+                              std::to_string(request.checkpoint.recovery_point->value()));
+  }
+  ONCELOG_TRY(remove_strays(*state, content));
+  ONCELOG_TRY(create_partition(*state, base));
+  publish(*state, request, base, base);
+  return state;
+}
+
+}  // namespace oncelog::log

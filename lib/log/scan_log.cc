@@ -1,0 +1,191 @@
+// scan_log.cc: one pass over every batch of a log: what is believable, and the state that it makes.
+//
+// Invariant: a batch counts iff it is whole, its CRC is right, and it begins at or above the end of all batches before it and
+// within its segment. The first that does not ends the scan.
+#include <algorithm>
+#include <array>
+#include <limits>
+
+#include "base/bytes.h"
+#include "log/recovery.h"
+#include "record/batch_header.h"
+#include "record/legacy_message.h"
+#include "segment/batch_scan.h"
+#include "segment/segment_names.h"
+
+namespace oncelog::log {
+
+namespace {
+
+using record::BatchHeader;
+using segment::BatchScan;
+using segment::IndexBuilder;
+
+constexpr std::int64_t kSegmentBytesMax = std::numeric_limits<std::int32_t>::max();
+
+/// Whether `[begin, end)` of a file holds zeros only.
+Result<bool> is_all_zero(const File& file, std::int64_t begin, std::int64_t end) {
+  std::vector<std::byte> buffer(1 << 16);
+  while (begin < end) {
+    const auto wanted = std::min<std::int64_t>(end - begin, std::ssize(buffer));
+    ONCELOG_TRY_ASSIGN(const std::size_t read,
+                       file.read_at(std::span(buffer).first(static_cast<std::size_t>(wanted)), begin));
+    if (read == 0) return true;
+    const auto is_zero = [](std::byte byte) { return byte == std::byte{}; };
+    if (!std::ranges::all_of(std::span(buffer).first(read), is_zero)) return false;
+    begin += static_cast<std::int64_t>(read);
+  }
+  return true;
+}
+
+/// Whether the bytes at `position` are a message of the formats before magic 2.
+Result<bool> is_legacy_at(const File& file, std::int64_t position, std::int64_t end) {
+  std::array<std::byte, record::kLegacyPrefixBytes> prefix;
+  ONCELOG_TRY_ASSIGN(const std::size_t read, file.read_at(prefix, position));
+  if (read < prefix.size()) return false;
+  const auto bytes = base::load_be<std::int32_t>(prefix, 8);
+  if (bytes < 0 || bytes > end - position - record::kLegacyPrefixBytes) return false;
+  std::vector<std::byte> message(static_cast<std::size_t>(bytes));
+  ONCELOG_TRY(file.read_at(message, position + record::kLegacyPrefixBytes));
+  return record::is_legacy_message(message);
+}
+
+class Scanner {
+ public:
+  Scanner(LogState& state, const std::vector<Offset>& bases, Offset epochs_from, bool keep_sparser)
+      : state_(state), bases_(bases), epochs_from_(epochs_from), keep_sparser_(keep_sparser) {}
+
+  Result<LogScan> run() {
+    for (std::size_t i = 0; i < bases_.size(); ++i) {
+      ONCELOG_TRY(scan_segment(i));
+      if (scan_.damage) break;
+    }
+    return std::move(scan_);
+  }
+
+ private:
+  Result<void> scan_segment(std::size_t index) {
+    const Offset base = bases_[index];
+    const std::string path = state_.path(segment::segment_file_name(base, segment::kLogSuffix));
+    ONCELOG_TRY_ASSIGN(const std::unique_ptr<File> file,
+                       state_.environment.vfs.open(path, OpenMode::kRead));
+    ONCELOG_TRY_ASSIGN(const std::int64_t file_bytes, file->size());
+    if (file_bytes > kSegmentBytesMax) {
+      return fail(ErrorCode::KAFKA_STORAGE_ERROR, path, ": ", file_bytes, " bytes, at most ",
+                  kSegmentBytesMax, " are possible");
+    }
+    IndexBuilder builder(base, state_.options.config);
+    ONCELOG_TRY(builder.load_stored(state_.environment.vfs, state_.directory));
+    // An empty segment below the present end cannot be: its base is at or above all batches before it.
+    if (base < scan_.end) {
+      note_damage(index, 0, "the segment's base lies below the end " +
+                                std::to_string(scan_.end.value()) + " of the segment before");
+      scan_.damage->is_segment_misplaced = true;
+    }
+    scan_.end = std::max(scan_.end, base);
+    scan_.last_batch_crc = 0;
+    BatchScan batches(*file, {.begin = 0, .end = scan_.damage ? 0 : file_bytes});
+    ONCELOG_TRY(scan_batches(index, batches, builder));
+    if (!scan_.damage && !batches.damage().empty()) {
+      note_damage(index, batches.position(), batches.damage());
+    }
+    state_.report.segments_read += 1;
+    state_.report.bytes_read += builder.bytes();
+    scan_.segments.push_back(builder.finish(keep_sparser_));
+    scan_.file_bytes.push_back(file_bytes);
+    if (scan_.damage) ONCELOG_TRY(examine_damage(*file, file_bytes));
+    return {};
+  }
+
+  Result<void> scan_batches(std::size_t index, BatchScan& batches, IndexBuilder& builder) {
+    while (true) {
+      ONCELOG_TRY_ASSIGN(const std::optional<RecordBatchView> batch, batches.next());
+      if (!batch) return {};
+      const BatchHeader header = record::decode_batch_header(
+          batch->bytes().first<record::kHeaderBytes>());
+      if (std::string reason = why_out_of_place(index, header); !reason.empty()) {
+        note_damage(index, batches.batch_position(), std::move(reason));
+        return {};
+      }
+      ONCELOG_TRY(apply_batch(*batch, header, builder));
+      scan_.end = header.next_offset();
+      scan_.last_batch_crc = header.crc;
+      ++state_.report.batches_read;
+    }
+  }
+
+  [[nodiscard]] std::string why_out_of_place(std::size_t index, const BatchHeader& header) const {
+    if (header.base_offset < scan_.end) {
+      return "offset " + std::to_string(header.base_offset.value()) + " goes back, expected " +
+             std::to_string(scan_.end.value()) + " or above";
+    }
+    constexpr std::int64_t kRelativeOffsetMax = std::numeric_limits<std::int32_t>::max();
+    const bool is_too_far = header.last_offset() - bases_[index] > kRelativeOffsetMax ||
+                            header.last_offset() < header.base_offset;
+    if (is_too_far) {
+      return "offset " + std::to_string(header.base_offset.value()) + " is too far above the base";
+    }
+    return {};
+  }
+
+  Result<void> apply_batch(const RecordBatchView& batch, const BatchHeader& header,
+                           IndexBuilder& builder) {
+    std::optional<ControlRecord> control;
+    if (header.is_control()) {
+      ONCELOG_TRY_ASSIGN(control, batch.control_record());
+    }
+    producer::PendingAppend& pending = state_.pending;
+    pending.clear();
+    ONCELOG_TRY(pending.check(header, control, producer::Strictness::kReplication));
+    pending.prepare();
+    state_.producers.apply(pending);
+    builder.add_batch(header);
+    for (const AbortedTransactionEntry& entry : pending.aborted()) {
+      builder.add_aborted({entry.producer_id, entry.first_offset, entry.last_offset,
+                           entry.last_stable_offset});
+    }
+    // Only what the file cannot know yet: below the recovery point it may have dropped epochs on purpose (14.2).
+    if (header.base_offset >= epochs_from_ && header.leader_epoch > state_.epochs.latest()) {
+      state_.epochs.assign(header.leader_epoch, header.base_offset);
+      state_.are_epochs_unwritten = true;
+    }
+    return {};
+  }
+
+  void note_damage(std::size_t index, std::int64_t position, std::string reason) {
+    if (!scan_.damage) scan_.damage = Damage{index, position, std::move(reason)};
+  }
+
+  /// What lies behind the damage decides what may be done about it.
+  Result<void> examine_damage(const File& file, std::int64_t file_bytes) {
+    Damage& damage = *scan_.damage;
+    ONCELOG_TRY_ASSIGN(damage.is_legacy, is_legacy_at(file, damage.position, file_bytes));
+    if (state_.options.config.preallocate && file_bytes <= state_.options.config.segment_bytes) {
+      ONCELOG_TRY_ASSIGN(damage.is_zero_tail, is_all_zero(file, damage.position, file_bytes));
+    }
+    ONCELOG_TRY_ASSIGN(const auto behind,
+                       segment::find_next_batch(file, damage.position + 1, file_bytes));
+    damage.has_batches_behind = behind.has_value();
+    for (std::size_t i = damage.segment_index + 1; i < bases_.size(); ++i) {
+      const std::string path = state_.path(segment::segment_file_name(bases_[i], segment::kLogSuffix));
+      ONCELOG_TRY_ASSIGN(const auto status, state_.environment.vfs.status(path));
+      if (status && status->bytes > 0) damage.has_batches_behind = true;
+    }
+    return {};
+  }
+
+  LogState& state_;
+  const std::vector<Offset>& bases_;
+  const Offset epochs_from_;
+  const bool keep_sparser_;
+  LogScan scan_;
+};
+
+}  // namespace
+
+Result<LogScan> scan_log(LogState& state, const std::vector<Offset>& bases, Offset epochs_from,
+                         bool keep_sparser_indexes) {
+  return Scanner(state, bases, epochs_from, keep_sparser_indexes).run();
+}
+
+}  // namespace oncelog::log

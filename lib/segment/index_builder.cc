@@ -1,0 +1,139 @@
+#include "segment/index_builder.h"
+
+#include <algorithm>
+
+#include "segment/segment_names.h"
+
+namespace oncelog::segment {
+
+namespace {
+
+/// An index file of at most `bytes_max`; nothing if it is missing or is larger than it can be.
+Result<std::optional<std::vector<std::byte>>> read_index_file(Vfs& vfs, const std::string& path,
+                                                              std::int64_t bytes_max) {
+  ONCELOG_TRY_ASSIGN(const std::optional<FileStatus> status, vfs.status(path));
+  if (!status || status->is_directory || status->bytes > bytes_max) return std::nullopt;
+  ONCELOG_TRY_ASSIGN(const std::unique_ptr<File> file, vfs.open(path, OpenMode::kRead));
+  std::vector<std::byte> bytes(static_cast<std::size_t>(status->bytes));
+  ONCELOG_TRY_ASSIGN(const std::size_t read, file->read_at(bytes, 0));
+  bytes.resize(read);
+  return bytes;
+}
+
+/// No index is larger than one entry for each 14 bytes of the largest log.
+constexpr std::int64_t kIndexFileBytesMax = std::int64_t{1} << 31;
+
+}  // namespace
+
+Result<void> IndexBuilder::load_stored(Vfs& vfs, const std::string& directory) {
+  const auto read = [&](std::string_view suffix) {
+    return read_index_file(vfs, directory + "/" + segment_file_name(base_, suffix),
+                           kIndexFileBytesMax);
+  };
+  ONCELOG_TRY_ASSIGN(const auto offset_bytes, read(kOffsetIndexSuffix));
+  if (offset_bytes) {
+    stored_offset_.entries = decode_offset_index(*offset_bytes, base_);
+    stored_offset_.has_partial_entry = offset_bytes->size() % kOffsetIndexEntryBytes != 0;
+  }
+  ONCELOG_TRY_ASSIGN(const auto time_bytes, read(kTimeIndexSuffix));
+  if (time_bytes) {
+    stored_time_.entries = decode_time_index(*time_bytes, base_);
+    stored_time_.has_partial_entry = time_bytes->size() % kTimeIndexEntryBytes != 0;
+  }
+  ONCELOG_TRY_ASSIGN(const auto txn_bytes, read(kTxnIndexSuffix));
+  if (txn_bytes) {
+    auto entries = decode_txn_index(*txn_bytes);
+    stored_txn_.is_wrong = !entries;
+    stored_txn_.entries = entries ? *std::move(entries) : std::vector<TxnIndexEntry>{};
+    stored_txn_.has_partial_entry = txn_bytes->size() % kTxnIndexEntryBytes != 0;
+  }
+  return {};
+}
+
+void IndexBuilder::add_batch(const record::BatchHeader& header) {
+  const std::int64_t position = contents_.bytes;
+  if (!contents_.first_batch_timestamp) contents_.first_batch_timestamp = header.max_timestamp;
+  check_stored_offset(header, position);
+  if (header.max_timestamp > contents_.max_timestamp) {
+    contents_.max_timestamp = header.max_timestamp;
+    contents_.offset_of_max_timestamp = header.last_offset();
+    check_stored_time({header.max_timestamp, header.last_offset()});
+  }
+  const std::int64_t offset_entries_max = config_.segment_index_bytes / kOffsetIndexEntryBytes;
+  if (contents_.bytes_since_index_entry > config_.index_interval_bytes &&
+      static_cast<std::int64_t>(offset_.size()) < offset_entries_max) {
+    offset_.push_back({header.last_offset(), position});
+    if (contents_.max_timestamp > (time_.empty() ? kNoTimestamp : time_.back().timestamp)) {
+      time_.push_back({contents_.max_timestamp, contents_.offset_of_max_timestamp});
+    }
+    contents_.bytes_since_index_entry = 0;
+  }
+  contents_.bytes_since_index_entry += header.size_bytes();
+  contents_.bytes += header.size_bytes();
+}
+
+void IndexBuilder::check_stored_offset(const record::BatchHeader& header, std::int64_t position) {
+  if (!stored_offset_.entries || stored_offset_.is_wrong) return;
+  const auto& entries = *stored_offset_.entries;
+  if (stored_offset_.confirmed == entries.size()) return;
+  const OffsetIndexEntry& entry = entries[stored_offset_.confirmed];
+  if (!is_set_open_) {
+    if (position < entry.position) return;
+    is_set_open_ = position == entry.position;
+    if (!is_set_open_) stored_offset_.is_wrong = true;
+  }
+  if (header.last_offset() < entry.offset) return;
+  if (header.last_offset() > entry.offset) stored_offset_.is_wrong = true;
+  ++stored_offset_.confirmed;
+  is_set_open_ = false;
+}
+
+void IndexBuilder::check_stored_time(TimeIndexEntry maximum) {
+  if (!stored_time_.entries || stored_time_.is_wrong) return;
+  const auto& entries = *stored_time_.entries;
+  if (stored_time_.confirmed == entries.size()) return;
+  const TimeIndexEntry& entry = entries[stored_time_.confirmed];
+  if (entry == maximum) {
+    ++stored_time_.confirmed;
+  } else if (entry.timestamp <= maximum.timestamp) {
+    stored_time_.is_wrong = true;
+  }
+}
+
+bool IndexBuilder::is_stored_txn_true() const {
+  return std::ranges::equal(
+      *stored_txn_.entries, txn_, [](const TxnIndexEntry& stored, const TxnIndexEntry& built) {
+        return stored.producer_id == built.producer_id && stored.first_offset == built.first_offset &&
+               stored.last_offset == built.last_offset &&
+               stored.last_stable_offset >= built.last_stable_offset;
+      });
+}
+
+template <class Entry>
+BuiltIndex<Entry> IndexBuilder::choose(Stored<Entry>& stored, std::vector<Entry>& built,
+                                       bool keep_sparser) {
+  if (!stored.entries) return {std::move(built), !built.empty(), false};
+  const bool is_true = !stored.is_wrong && !stored.has_partial_entry &&
+                       stored.confirmed == stored.entries->size();
+  const bool is_dense_enough = keep_sparser && !built.empty()
+                                   ? stored.entries->size() * 2 >= built.size()
+                                   : stored.entries->size() >= built.size();
+  if (is_true && is_dense_enough) return {std::move(*stored.entries), false, false};
+  return {std::move(built), true, !is_true};
+}
+
+SegmentContents IndexBuilder::finish(bool keep_sparser) {
+  contents_.offset_index = choose(stored_offset_, offset_, keep_sparser);
+  contents_.time_index = choose(stored_time_, time_, keep_sparser);
+  if (stored_txn_.entries) {
+    if (!stored_txn_.is_wrong && is_stored_txn_true()) {
+      stored_txn_.confirmed = stored_txn_.entries->size();
+    } else {
+      stored_txn_.is_wrong = true;
+    }
+  }
+  contents_.txn_index = choose(stored_txn_, txn_, false);
+  return std::move(contents_);
+}
+
+}  // namespace oncelog::segment

@@ -1,0 +1,84 @@
+// index_builder.h: the indexes of a segment made anew from its batches, and the stored ones checked against them on the way.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "oncelog/error.h"
+#include "oncelog/io.h"
+#include "oncelog/options.h"
+#include "record/batch_header.h"
+#include "segment/offset_index.h"
+#include "segment/time_index.h"
+#include "segment/txn_index.h"
+
+namespace oncelog::segment {
+
+/// Entries for memory, and whether the file says something else.
+template <class Entry>
+struct BuiltIndex {
+  std::vector<Entry> entries{};
+  bool is_file_stale = false;  ///< the file is missing or wrong: write it anew
+  bool is_file_wrong = false;  ///< it held entries that are not true (not merely fewer)
+};
+
+/// What a segment holds, as its batches say.
+struct SegmentContents {
+  std::int64_t bytes = 0;
+  Timestamp max_timestamp = kNoTimestamp;
+  Offset offset_of_max_timestamp{};
+  std::optional<Timestamp> first_batch_timestamp{};
+  std::int64_t bytes_since_index_entry = 0;
+  BuiltIndex<OffsetIndexEntry> offset_index{};
+  BuiltIndex<TimeIndexEntry> time_index{};
+  BuiltIndex<TxnIndexEntry> txn_index{};
+};
+
+/// Fed the batches of a segment in order.
+///
+/// A stored offset index is true if every entry names a batch boundary and the last offset of a batch at or behind it, before
+/// the next entry's position. A stored time index is true if it is a part of the sequence of running maxima. A stored
+/// transaction index is true if it lists exactly the aborted transactions, with an LSO not below the one found here.
+class IndexBuilder {
+ public:
+  IndexBuilder(Offset base, const TopicConfig& config) : base_(base), config_(config) {}
+
+  /// Reads the index files; before the first batch. Unreadable ones count as missing.
+  Result<void> load_stored(Vfs& vfs, const std::string& directory);
+
+  void add_batch(const record::BatchHeader& header);
+  void add_aborted(const TxnIndexEntry& entry) { txn_.push_back(entry); }
+  [[nodiscard]] std::int64_t bytes() const { return contents_.bytes; }
+
+  /// `keep_sparser`: a true but sparser stored index (Kafka counts anew at each start) is kept.
+  SegmentContents finish(bool keep_sparser);
+
+ private:
+  /// One stored index and how far it has been confirmed.
+  template <class Entry>
+  struct Stored {
+    std::optional<std::vector<Entry>> entries{};
+    bool has_partial_entry = false;
+    bool is_wrong = false;
+    std::size_t confirmed = 0;
+  };
+  void check_stored_offset(const record::BatchHeader& header, std::int64_t position);
+  void check_stored_time(TimeIndexEntry maximum);
+  [[nodiscard]] bool is_stored_txn_true() const;
+  template <class Entry>
+  static BuiltIndex<Entry> choose(Stored<Entry>& stored, std::vector<Entry>& built, bool keep_sparser);
+
+  Offset base_;
+  const TopicConfig& config_;
+  SegmentContents contents_;
+  std::vector<OffsetIndexEntry> offset_;
+  std::vector<TimeIndexEntry> time_;
+  std::vector<TxnIndexEntry> txn_;
+  Stored<OffsetIndexEntry> stored_offset_;
+  Stored<TimeIndexEntry> stored_time_;
+  Stored<TxnIndexEntry> stored_txn_;
+  bool is_set_open_ = false;  ///< the current stored offset entry's set has begun
+};
+
+}  // namespace oncelog::segment

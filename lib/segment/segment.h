@@ -1,0 +1,139 @@
+// segment.h: one `.log` and its three indexes as one value: append, find, seal, sync.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "oncelog/error.h"
+#include "oncelog/io.h"
+#include "oncelog/options.h"
+#include "record/batch_header.h"
+#include "segment/index_builder.h"
+#include "segment/offset_index.h"
+#include "segment/segment_names.h"
+#include "segment/time_index.h"
+#include "segment/txn_index.h"
+
+namespace oncelog::segment {
+
+/// What a roll decision looks at (semantics 17.1).
+struct IncomingBatches {
+  std::int64_t bytes = 0;
+  Timestamp max_timestamp = kNoTimestamp;
+  Offset last_offset{};
+  Timestamp now{};
+};
+
+/// A batch and where it lies.
+struct LocatedBatch {
+  std::int64_t position = 0;
+  record::BatchHeader header{};
+};
+
+/// One segment.
+///
+/// Invariant: the first bytes() bytes of the `.log` are whole batches in ascending offset order, and the indexes in memory
+/// agree with them; the index files hold a prefix of what is in memory.
+/// Threads: "find" and the getters from any thread, without a lock; "append" under the log's writer lock; "files" under
+/// the log's file lock. Removed files stay readable while the object lives.
+class Segment {
+ public:
+  /// Makes an empty `.log`. Nothing is synced.
+  static Result<std::shared_ptr<Segment>> create(Vfs& vfs, const std::string& directory, Offset base,
+                                                 const TopicConfig& config, Timestamp now);
+  /// Opens a `.log` whose batches have been read. Stale index files are written anew by write_indexes.
+  static Result<std::shared_ptr<Segment>> open(Vfs& vfs, const std::string& directory, Offset base,
+                                               const TopicConfig& config, Timestamp now,
+                                               const SegmentContents& contents);
+
+  // ---- any thread
+  [[nodiscard]] Offset base_offset() const { return base_; }
+  [[nodiscard]] const std::string& log_path() const { return log_path_; }
+  [[nodiscard]] const std::shared_ptr<File>& log_file() const { return log_; }
+  [[nodiscard]] std::int64_t bytes() const { return bytes_.load(std::memory_order_acquire); }
+  [[nodiscard]] Timestamp max_timestamp() const {
+    return Timestamp(max_timestamp_ms_.load(std::memory_order_acquire));
+  }
+  [[nodiscard]] const OffsetIndex& offset_index() const { return offset_index_; }
+  [[nodiscard]] const TimeIndex& time_index() const { return time_index_; }
+  [[nodiscard]] const TxnIndex& txn_index() const { return txn_index_; }
+  /// The first batch whose last offset is at or above `target`, among those that end at or before `end_position`.
+  /// An index entry that does not fit the log is passed over.
+  Result<std::optional<LocatedBatch>> find_batch(Offset target, std::int64_t end_position) const;
+
+  // ---- append: writer lock
+  [[nodiscard]] bool is_due_to_roll(const IncomingBatches& incoming) const;
+  /// Allocates what applying so many batches and aborted transactions needs.
+  void reserve(std::size_t batches, std::size_t aborted);
+  /// Puts the bytes behind bytes(). On an error the file is cut back to bytes(); PARTITION_POISONED if that fails, too.
+  Result<void> write(std::span<const Bytes> parts);
+  /// Takes a batch that has been written (or found) at bytes() into the indexes; cannot fail.
+  void apply_batch(const record::BatchHeader& header) noexcept;
+  void apply_aborted(const TxnIndexEntry& entry) noexcept { txn_index_.push_back(entry); }
+  /// The last time-index entry, at a roll and at a clean close.
+  void finish_time_index();
+  /// Offsets that the index cannot express, relative to its base (formats 6).
+  [[nodiscard]] bool can_hold(Offset last_offset) const;
+
+  // ---- files: file lock
+  /// Brings the index files up to memory, without a sync.
+  Result<void> write_indexes();
+  /// Log and index files, as far as they are written, are on stable storage when this returns.
+  Result<void> sync();
+  /// Cuts a preallocated or torn file to bytes().
+  Result<void> trim_log();
+
+ private:
+  Segment(Vfs& vfs, const std::string& directory, Offset base, const TopicConfig& config,
+          Timestamp now);
+  void adopt(const SegmentContents& contents);
+  Result<std::optional<LocatedBatch>> walk_to(Offset target, OffsetIndexEntry from,
+                                              std::int64_t end_position) const;
+  [[nodiscard]] std::string path_of(std::string_view suffix) const;
+
+  /// One index file: how many entries of memory it holds.
+  struct IndexFile {
+    std::string_view suffix{};
+    std::unique_ptr<File> file{};
+    std::int64_t entries_written = 0;
+    bool is_stale = false;  ///< holds something else: rewrite from the start
+    bool needs_sync = false;
+  };
+  Result<void> write_index(IndexFile& index, std::int64_t count, std::int64_t entry_bytes,
+                           Bytes new_entries);
+
+  // ---- set once
+  Vfs& vfs_;
+  const std::string directory_;
+  const Offset base_;
+  const std::string log_path_;
+  const std::int32_t segment_bytes_max_;
+  const std::int64_t index_interval_bytes_;
+  const std::int64_t roll_after_ms_;
+  const Timestamp created_;
+  std::shared_ptr<File> log_;
+
+  // ---- appended under the writer lock, read by anyone
+  std::atomic<std::int64_t> bytes_{0};
+  std::atomic<std::int64_t> max_timestamp_ms_{-1};
+  OffsetIndex offset_index_;
+  TimeIndex time_index_;
+  TxnIndex txn_index_;
+
+  // ---- writer lock
+  std::int64_t bytes_since_index_entry_ = 0;
+  Offset offset_of_max_timestamp_{};
+  std::optional<Timestamp> first_batch_timestamp_{};
+
+  // ---- file lock
+  IndexFile offset_index_file_{kOffsetIndexSuffix};
+  IndexFile time_index_file_{kTimeIndexSuffix};
+  IndexFile txn_index_file_{kTxnIndexSuffix};
+};
+
+}  // namespace oncelog::segment

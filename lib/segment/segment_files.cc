@@ -1,0 +1,121 @@
+// segment_files.cc: the files of a segment: made, opened, compared with memory, brought up to it, synced.
+#include <vector>
+
+#include "segment/segment.h"
+
+namespace oncelog::segment {
+
+namespace {
+
+/// The stored form of entries `[begin, end)` of an index.
+template <class Index, class Encode>
+std::vector<std::byte> encode_entries(const Index& index, std::int64_t begin, std::int64_t end,
+                                      Encode encode_entry) {
+  std::vector<std::byte> bytes;
+  for (std::int64_t i = begin; i < end; ++i) encode_entry(bytes, index[i]);
+  return bytes;
+}
+
+}  // namespace
+
+Result<std::shared_ptr<Segment>> Segment::create(Vfs& vfs, const std::string& directory, Offset base,
+                                                 const TopicConfig& config, Timestamp now) {
+  std::shared_ptr<Segment> segment(new Segment(vfs, directory, base, config, now));
+  // Leftovers of the same name would be taken for indexes of this segment (semantics 17.5).
+  for (const std::string_view suffix : {kOffsetIndexSuffix, kTimeIndexSuffix, kTxnIndexSuffix}) {
+    ONCELOG_TRY(vfs.remove(segment->path_of(suffix)));
+  }
+  ONCELOG_TRY_ASSIGN(segment->log_, vfs.open(segment->log_path_, OpenMode::kCreate));
+  ONCELOG_TRY(segment->log_->truncate(0));
+  if (config.preallocate) ONCELOG_TRY(segment->log_->preallocate(config.segment_bytes));
+  return segment;
+}
+
+Result<std::shared_ptr<Segment>> Segment::open(Vfs& vfs, const std::string& directory, Offset base,
+                                               const TopicConfig& config, Timestamp now,
+                                               const SegmentContents& contents) {
+  std::shared_ptr<Segment> segment(new Segment(vfs, directory, base, config, now));
+  ONCELOG_TRY_ASSIGN(segment->log_, vfs.open(segment->log_path_, OpenMode::kWrite));
+  segment->adopt(contents);
+  return segment;
+}
+
+void Segment::adopt(const SegmentContents& contents) {
+  const auto& offsets = contents.offset_index.entries;
+  offset_index_.reserve(offsets.size());
+  for (const OffsetIndexEntry& entry : offsets) offset_index_.adopt(entry);
+  const auto& times = contents.time_index.entries;
+  time_index_.reserve(times.size());
+  for (const TimeIndexEntry& entry : times) time_index_.adopt(entry);
+  const auto& aborted = contents.txn_index.entries;
+  txn_index_.reserve(aborted.size());
+  for (const TxnIndexEntry& entry : aborted) txn_index_.push_back(entry);
+
+  const auto adopt_file = [](IndexFile& file, const auto& index) {
+    file.is_stale = index.is_file_stale;
+    file.entries_written = file.is_stale ? 0 : static_cast<std::int64_t>(index.entries.size());
+  };
+  adopt_file(offset_index_file_, contents.offset_index);
+  adopt_file(time_index_file_, contents.time_index);
+  adopt_file(txn_index_file_, contents.txn_index);
+
+  max_timestamp_ms_.store(contents.max_timestamp.value());
+  offset_of_max_timestamp_ = contents.offset_of_max_timestamp;
+  first_batch_timestamp_ = contents.first_batch_timestamp;
+  bytes_since_index_entry_ = contents.bytes_since_index_entry;
+  bytes_.store(contents.bytes, std::memory_order_release);
+}
+
+Result<void> Segment::write_index(IndexFile& index, std::int64_t count, std::int64_t entry_bytes,
+                                  Bytes new_entries) {
+  if (index.entries_written == count && !index.is_stale) return {};
+  if (!index.file) {
+    ONCELOG_TRY_ASSIGN(index.file, vfs_.open(path_of(index.suffix), OpenMode::kCreate));
+  }
+  if (index.is_stale) {
+    index.needs_sync = true;
+    ONCELOG_TRY(index.file->truncate(0));
+    index.is_stale = false;
+  }
+  index.needs_sync = true;
+  const Bytes parts[] = {new_entries};
+  ONCELOG_TRY(index.file->write_at(parts, index.entries_written * entry_bytes));
+  index.entries_written = count;
+  return {};
+}
+
+Result<void> Segment::write_indexes() {
+  const std::int64_t offset_count = offset_index_.count();
+  const std::int64_t time_count = time_index_.count();
+  const std::int64_t txn_count = static_cast<std::int64_t>(txn_index_.size());
+  const auto relative = [&](auto& out, const auto& entry) { encode(out, base_, entry); };
+  ONCELOG_TRY(write_index(offset_index_file_, offset_count, kOffsetIndexEntryBytes,
+                          encode_entries(offset_index_, offset_index_file_.entries_written,
+                                         offset_count, relative)));
+  ONCELOG_TRY(write_index(
+      time_index_file_, time_count, kTimeIndexEntryBytes,
+      encode_entries(time_index_, time_index_file_.entries_written, time_count, relative)));
+  std::vector<std::byte> txn_bytes;
+  for (std::int64_t i = txn_index_file_.entries_written; i < txn_count; ++i) {
+    encode(txn_bytes, txn_index_[static_cast<std::size_t>(i)]);
+  }
+  return write_index(txn_index_file_, txn_count, kTxnIndexEntryBytes, txn_bytes);
+}
+
+Result<void> Segment::sync() {
+  ONCELOG_TRY(log_->sync());
+  for (IndexFile* index : {&offset_index_file_, &time_index_file_, &txn_index_file_}) {
+    if (!index->needs_sync) continue;
+    ONCELOG_TRY(index->file->sync());
+    index->needs_sync = false;
+  }
+  return {};
+}
+
+Result<void> Segment::trim_log() {
+  ONCELOG_TRY_ASSIGN(const std::int64_t file_bytes, log_->size());
+  if (file_bytes == bytes()) return {};
+  return log_->truncate(bytes());
+}
+
+}  // namespace oncelog::segment

@@ -1,0 +1,50 @@
+#include "segment/segment_names.h"
+
+#include <algorithm>
+#include <charconv>
+
+namespace oncelog::segment {
+
+namespace {
+constexpr std::size_t kOffsetDigits = 20;
+
+template <class T>
+std::optional<T> parse_decimal(std::string_view digits) {
+  T value{};
+  const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+  if (error != std::errc{} || end != digits.data() + digits.size() || value < 0) return {};
+  return value;
+}
+}  // namespace
+
+std::string segment_file_name(Offset base, std::string_view suffix) {
+  std::string digits = std::to_string(base.value());
+  std::string name(kOffsetDigits - std::min(kOffsetDigits, digits.size()), '0');
+  return name.append(digits).append(suffix);
+}
+
+std::optional<Offset> offset_of_file_name(std::string_view name) {
+  const std::string_view digits = name.substr(0, name.find('.'));
+  if (digits.size() != kOffsetDigits || digits.size() == name.size()) return {};
+  const auto value = parse_decimal<std::int64_t>(digits);
+  return value ? std::optional(Offset(*value)) : std::nullopt;
+}
+
+std::optional<Offset> offset_of_file_name(std::string_view name, std::string_view suffix) {
+  if (name.size() != kOffsetDigits + suffix.size() || !name.ends_with(suffix)) return {};
+  return offset_of_file_name(name);
+}
+
+std::optional<TopicPartition> parse_partition_directory(std::string_view name) {
+  const std::size_t dash = name.rfind('-');
+  if (dash == std::string_view::npos || dash == 0) return {};
+  const auto partition = parse_decimal<std::int32_t>(name.substr(dash + 1));
+  if (!partition) return {};
+  return TopicPartition{std::string(name.substr(0, dash)), *partition};
+}
+
+std::string partition_directory_name(const TopicPartition& name) {
+  return name.topic + "-" + std::to_string(name.partition);
+}
+
+}  // namespace oncelog::segment

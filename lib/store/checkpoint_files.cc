@@ -1,0 +1,64 @@
+#include "store/checkpoint_files.h"
+
+#include "log/checkpoint.h"
+
+namespace oncelog::store {
+
+Result<std::vector<std::string>> CheckpointFiles::load() {
+  const std::scoped_lock lock(mutex_);
+  std::vector<std::string> unreadable;
+  for (Table* table : {&recovery_points_, &log_starts_, &high_watermarks_}) {
+    ONCELOG_TRY(load_table(*table, unreadable));
+  }
+  return unreadable;
+}
+
+Result<void> CheckpointFiles::load_table(Table& table, std::vector<std::string>& unreadable) {
+  auto entries = log::read_offset_checkpoint(vfs_, directory_ + "/" + std::string(table.file));
+  if (!entries) {
+    if (entries.error().os_errno != 0) return std::unexpected(std::move(entries).error());
+    unreadable.push_back(entries.error().context);
+    return {};
+  }
+  for (const log::OffsetCheckpointEntry& entry : *entries) {
+    table.offsets[entry.name] = entry.offset;
+  }
+  return {};
+}
+
+log::PartitionCheckpoint CheckpointFiles::find(const TopicPartition& name) const {
+  const std::scoped_lock lock(mutex_);
+  const auto entry = [&](const Table& table) -> std::optional<Offset> {
+    const auto found = table.offsets.find(name);
+    if (found == table.offsets.end()) return std::nullopt;
+    return found->second;
+  };
+  return {entry(recovery_points_), entry(log_starts_), entry(high_watermarks_)};
+}
+
+Result<void> CheckpointFiles::save_entry(Table& table, const TopicPartition& name,
+                                         std::optional<Offset> offset) {
+  if (!offset) return {};
+  if (const auto found = table.offsets.find(name);
+      found != table.offsets.end() && found->second == *offset) {
+    return {};
+  }
+  std::map<TopicPartition, Offset> offsets = table.offsets;
+  offsets[name] = *offset;
+  std::vector<log::OffsetCheckpointEntry> entries;
+  for (const auto& [partition, entry] : offsets) entries.push_back({partition, entry});
+  ONCELOG_TRY(log::write_offset_checkpoint(vfs_, directory_ + "/" + std::string(table.file),
+                                           entries));
+  table.offsets = std::move(offsets);
+  return {};
+}
+
+Result<void> CheckpointFiles::save(const TopicPartition& name,
+                                   const log::PartitionCheckpoint& checkpoint) {
+  const std::scoped_lock lock(mutex_);
+  ONCELOG_TRY(save_entry(log_starts_, name, checkpoint.log_start));
+  ONCELOG_TRY(save_entry(high_watermarks_, name, checkpoint.high_watermark));
+  return save_entry(recovery_points_, name, checkpoint.recovery_point);
+}
+
+}  // namespace oncelog::store

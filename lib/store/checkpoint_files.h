@@ -1,0 +1,50 @@
+// checkpoint_files.h: the three offset checkpoints that all partitions of a store share.
+#pragma once
+
+#include <map>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "log/checkpoint_keeper.h"
+#include "oncelog/error.h"
+#include "oncelog/io.h"
+#include "oncelog/types.h"
+
+namespace oncelog::store {
+
+inline constexpr std::string_view kRecoveryPointFile = "recovery-point-offset-checkpoint";
+inline constexpr std::string_view kLogStartFile = "log-start-offset-checkpoint";
+inline constexpr std::string_view kHighWatermarkFile = "replication-offset-checkpoint";
+
+/// Thread-safe. Lines of partitions that this process has not opened are kept as they were.
+class CheckpointFiles final : public log::CheckpointKeeper {
+ public:
+  CheckpointFiles(Vfs& vfs, std::string directory) : vfs_(vfs), directory_(std::move(directory)) {}
+
+  /// Reads the files. One that cannot be parsed counts as empty (formats 11.3) and is named in the answer.
+  Result<std::vector<std::string>> load();
+
+  [[nodiscard]] log::PartitionCheckpoint find(const TopicPartition& name) const;
+  Result<void> save(const TopicPartition& name, const log::PartitionCheckpoint& checkpoint) override;
+
+ private:
+  /// One file and the offsets in it.
+  struct Table {
+    std::string_view file;
+    std::map<TopicPartition, Offset> offsets{};
+  };
+  Result<void> load_table(Table& table, std::vector<std::string>& unreadable);
+  /// Writes the file if the entry is new or other than before.
+  Result<void> save_entry(Table& table, const TopicPartition& name, std::optional<Offset> offset);
+
+  Vfs& vfs_;
+  const std::string directory_;
+  mutable std::mutex mutex_;
+  Table recovery_points_{kRecoveryPointFile};
+  Table log_starts_{kLogStartFile};
+  Table high_watermarks_{kHighWatermarkFile};
+};
+
+}  // namespace oncelog::store

@@ -1,0 +1,138 @@
+#include "store/clean_record.h"
+
+#include "base/bytes.h"
+#include "base/hash.h"
+#include "log/checkpoint.h"
+
+namespace oncelog::store {
+
+namespace {
+
+constexpr std::uint32_t kMagic = 0x4F4E434C;  // "ONCL"
+constexpr std::int16_t kVersion = 1;
+constexpr std::size_t kHashPosition = 6;
+constexpr std::size_t kBodyPosition = 14;
+constexpr std::int64_t kWitnessBytesMax = std::int64_t{64} << 20;
+
+class Writer {
+ public:
+  template <std::integral T>
+  void number(T value) {
+    const std::size_t begin = bytes_.size();
+    bytes_.resize(begin + sizeof(T));
+    base::store_be(std::span(bytes_), begin, value);
+  }
+  void text(std::string_view text) {
+    number(static_cast<std::int16_t>(text.size()));
+    const Bytes bytes = as_bytes(text);
+    bytes_.insert(bytes_.end(), bytes.begin(), bytes.end());
+  }
+  std::vector<std::byte>& bytes() { return bytes_; }
+
+ private:
+  std::vector<std::byte> bytes_;
+};
+
+/// Reads past the end give zeros and are noticed once, at the end.
+class Reader {
+ public:
+  explicit Reader(Bytes bytes) : bytes_(bytes) {}
+  template <std::integral T>
+  T number() {
+    if (bytes_.size() < sizeof(T)) {
+      is_short_ = true;
+      return T{};
+    }
+    const T value = base::load_be<T>(bytes_, 0);
+    bytes_ = bytes_.subspan(sizeof(T));
+    return value;
+  }
+  std::string text() {
+    const auto length = static_cast<std::size_t>(number<std::uint16_t>());
+    if (bytes_.size() < length) {
+      is_short_ = true;
+      return {};
+    }
+    std::string text(as_text(bytes_.first(length)));
+    bytes_ = bytes_.subspan(length);
+    return text;
+  }
+  [[nodiscard]] bool is_exhausted() const { return !is_short_ && bytes_.empty(); }
+  [[nodiscard]] bool is_short() const { return is_short_; }
+
+ private:
+  Bytes bytes_;
+  bool is_short_ = false;
+};
+
+}  // namespace
+
+std::vector<std::byte> encode_clean_record(const CleanRecord& record) {
+  Writer out;
+  out.number(kMagic);
+  out.number(kVersion);
+  out.number(std::uint64_t{0});
+  out.number(static_cast<std::int32_t>(record.witnesses.size()));
+  for (const WitnessFile& witness : record.witnesses) {
+    out.text(witness.name);
+    out.number(witness.inode);
+    out.number(witness.hash);
+  }
+  out.number(static_cast<std::int32_t>(record.partitions.size()));
+  for (const auto& [name, end] : record.partitions) {
+    out.text(name.topic);
+    out.number(name.partition);
+    out.number(end.next_offset.value());
+    out.number(end.active_bytes);
+    out.number(end.last_batch_crc);
+  }
+  const std::span bytes(out.bytes());
+  base::store_be(bytes, kHashPosition, base::hash64(bytes.subspan(kBodyPosition)));
+  return std::move(out.bytes());
+}
+
+Result<CleanRecord> decode_clean_record(Bytes file) {
+  if (file.size() < kBodyPosition || base::load_be<std::uint32_t>(file, 0) != kMagic) {
+    return fail(ErrorCode::CORRUPT_MESSAGE, "clean record: ", file.size(), " bytes without its magic");
+  }
+  if (const auto version = base::load_be<std::int16_t>(file, 4); version != kVersion) {
+    return fail(ErrorCode::UNSUPPORTED_VERSION, "clean record: version ", version, ", expected ",
+                kVersion);
+  }
+  const Bytes body = file.subspan(kBodyPosition);
+  if (base::load_be<std::uint64_t>(file, kHashPosition) != base::hash64(body)) {
+    return fail(ErrorCode::CORRUPT_MESSAGE, "clean record: hash does not match the bytes");
+  }
+  Reader in(body);
+  CleanRecord record;
+  for (auto left = in.number<std::int32_t>(); left > 0 && !in.is_short(); --left) {
+    WitnessFile witness;
+    witness.name = in.text();
+    witness.inode = in.number<std::uint64_t>();
+    witness.hash = in.number<std::uint64_t>();
+    record.witnesses.push_back(std::move(witness));
+  }
+  for (auto left = in.number<std::int32_t>(); left > 0 && !in.is_short(); --left) {
+    TopicPartition name;
+    name.topic = in.text();
+    name.partition = in.number<std::int32_t>();
+    log::CleanEnd end;
+    end.next_offset = Offset(in.number<std::int64_t>());
+    end.active_bytes = in.number<std::int64_t>();
+    end.last_batch_crc = in.number<std::uint32_t>();
+    record.partitions.emplace(std::move(name), end);
+  }
+  if (!in.is_exhausted()) {
+    return fail(ErrorCode::CORRUPT_MESSAGE, "clean record: its counts do not fit its length");
+  }
+  return record;
+}
+
+Result<WitnessFile> look_at_witness(Vfs& vfs, const std::string& path, std::string_view name) {
+  ONCELOG_TRY_ASSIGN(const std::optional<FileStatus> status, vfs.status(path));
+  if (!status) return WitnessFile{std::string(name), 0, 0};
+  ONCELOG_TRY_ASSIGN(const auto content, log::read_small_file(vfs, path, kWitnessBytesMax));
+  return WitnessFile{std::string(name), status->inode, base::hash64(as_bytes(content.value_or("")))};
+}
+
+}  // namespace oncelog::store

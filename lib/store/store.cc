@@ -1,0 +1,237 @@
+// store.cc: a directory of partitions with one owner: open, create, close.
+//
+// Crash: an open removes the records of the clean end before anything else changes; a close writes them after everything else
+// is on stable storage. So they stand only over a log that nothing has touched since.
+#include "oncelog/store.h"
+
+#include <algorithm>
+#include <array>
+
+#include "log/checkpoint.h"
+#include "oncelog/clock.h"
+#include "segment/segment_names.h"
+#include "store/store_state.h"
+
+namespace oncelog {
+
+namespace store {
+
+namespace {
+
+constexpr std::string_view kLockFile = ".lock";
+constexpr std::string_view kKafkaMarkerContent = R"({"version":0,"brokerEpoch":-1})";
+constexpr std::array kWitnessNames{kRecoveryPointFile, kLogStartFile, kHighWatermarkFile};
+
+/// Kafka's rule for topic names; anything else could leave the directory or be unreadable for a broker.
+Result<void> check_name(const TopicPartition& name) {
+  constexpr std::size_t kTopicBytesMax = 249;
+  const std::string& topic = name.topic;
+  const auto is_legal = [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+           c == '.' || c == '_' || c == '-';
+  };
+  if (topic.empty() || topic.size() > kTopicBytesMax || topic == "." || topic == ".." ||
+      !std::ranges::all_of(topic, is_legal) || name.partition < 0) {
+    return fail(ErrorCode::INVALID_TOPIC_EXCEPTION, "\"", topic, "\" partition ", name.partition,
+                ": a topic has 1 to 249 letters, digits, '.', '_' or '-', a partition is >= 0");
+  }
+  return {};
+}
+
+}  // namespace
+
+StoreState::StoreState(const std::string& directory, const StoreOptions& options)
+    : directory_(directory),
+      options_(options),
+      vfs_(options.vfs != nullptr ? *options.vfs : posix_vfs()),
+      clock_(options.clock != nullptr ? *options.clock : system_clock()),
+      checkpoints_(vfs_, directory) {}
+
+StoreState::~StoreState() {
+  for (auto& [name, partition] : open_) log::abandon_log(*partition.state);
+}
+
+Result<std::unique_ptr<StoreState>> StoreState::open(const std::string& directory,
+                                                     const StoreOptions& options) {
+  std::unique_ptr<StoreState> state(new StoreState(directory, options));
+  ONCELOG_TRY_ASSIGN(const auto status, state->vfs_.status(directory));
+  if (status && !status->is_directory) {
+    return fail(ErrorCode::KAFKA_STORAGE_ERROR, directory, ": is not a directory");
+  }
+  if (!status) {
+    if (!options.create_if_missing) {
+      return fail(ErrorCode::KAFKA_STORAGE_ERROR, directory, ": no such store");
+    }
+    ONCELOG_TRY(state->vfs_.create_directory(directory));
+    ONCELOG_TRY(state->vfs_.sync_directory(directory + "/.."));
+  }
+  ONCELOG_TRY_ASSIGN(state->lock_, state->vfs_.lock(state->path(kLockFile)));
+  ONCELOG_TRY_ASSIGN(state->warnings_, state->checkpoints_.load());
+  ONCELOG_TRY(state->take_clean_end());
+  return state;
+}
+
+Result<void> StoreState::take_clean_end() {
+  constexpr std::int64_t kCleanRecordBytesMax = std::int64_t{64} << 20;
+  ONCELOG_TRY_ASSIGN(const auto marker, vfs_.status(path(kKafkaCleanMarkerFile)));
+  had_kafka_marker_ = marker.has_value();
+  ONCELOG_TRY_ASSIGN(const auto file,
+                     log::read_small_file(vfs_, path(kCleanRecordFile), kCleanRecordBytesMax));
+  if (file) {
+    const auto record = decode_clean_record(as_bytes(*file));
+    if (record) {
+      ONCELOG_TRY(believe(*record));
+    } else {
+      warnings_.push_back(path(kCleanRecordFile) + ": " + record.error().text());
+    }
+  }
+  if (!file && !marker) return {};
+  ONCELOG_TRY(vfs_.remove(path(kCleanRecordFile)));
+  ONCELOG_TRY(vfs_.sync_directory(directory_));
+  ONCELOG_TRY(vfs_.remove(path(kKafkaCleanMarkerFile)));
+  return vfs_.sync_directory(directory_);
+}
+
+/// Every writer replaces the witness files: another inode, or none, means that somebody else wrote here or that this is a copy.
+Result<void> StoreState::believe(const CleanRecord& record) {
+  for (const WitnessFile& witness : record.witnesses) {
+    ONCELOG_TRY_ASSIGN(const WitnessFile now, look_at_witness(vfs_, path(witness.name), witness.name));
+    if (now.inode != witness.inode) return {};
+    if (now.hash != witness.hash) {
+      warnings_.push_back(path(witness.name) + ": was changed since the clean close that wrote it");
+    }
+  }
+  clean_ends_ = record.partitions;
+  return {};
+}
+
+Result<std::shared_ptr<PartitionLog>> StoreState::open_partition(const TopicPartition& name,
+                                                                 const PartitionOptions& options) {
+  ONCELOG_TRY(check_name(name));
+  const std::scoped_lock lock(mutex_);
+  if (is_closed_) return fail(ErrorCode::MISUSE, directory_, ": the store is closed");
+  if (open_.contains(name)) {
+    return fail(ErrorCode::MISUSE, segment::partition_directory_name(name), ": is open already");
+  }
+  log::OpenRequest request;
+  request.name = name;
+  request.directory = path(segment::partition_directory_name(name));
+  request.options = options;
+  request.checkpoint = checkpoints_.find(name);
+  const auto clean = clean_ends_.find(name);
+  if (clean != clean_ends_.end()) request.clean_end = clean->second;
+  const bool is_unclean = unclean_.contains(name);
+  request.was_clean_for_kafka = had_kafka_marker_ && !request.clean_end && !is_unclean;
+
+  ONCELOG_TRY_ASSIGN(std::unique_ptr<log::LogState> state,
+                     log::open_log(request, {vfs_, clock_, checkpoints_, options_}));
+  for (const std::string& warning : warnings_) state->report.warnings.push_back(warning);
+  if (clean != clean_ends_.end()) clean_ends_.erase(clean);
+  if (!is_unclean) unclean_.insert(name);
+  OpenPartition partition;
+  partition.state = state.get();
+  partition.handle = std::make_shared<PartitionLog>(std::move(state));
+  return open_.emplace(name, partition).first->second.handle;
+}
+
+Result<void> StoreState::close_one(const TopicPartition& name) {
+  const auto found = open_.find(name);
+  if (found == open_.end()) {
+    return fail(ErrorCode::MISUSE, segment::partition_directory_name(name), ": is not open");
+  }
+  const auto end = log::close_log(*found->second.state);
+  open_.erase(found);
+  if (!end) return std::unexpected(end.error());
+  clean_ends_[name] = *end;
+  unclean_.erase(name);
+  return {};
+}
+
+Result<void> StoreState::close_partition(const TopicPartition& name) {
+  const std::scoped_lock lock(mutex_);
+  return close_one(name);
+}
+
+Result<std::vector<TopicPartition>> StoreState::partitions() const {
+  ONCELOG_TRY_ASSIGN(const std::vector<std::string> names, vfs_.list(directory_));
+  std::vector<TopicPartition> partitions;
+  for (const std::string& name : names) {
+    const auto partition = segment::parse_partition_directory(name);
+    if (!partition) continue;
+    ONCELOG_TRY_ASSIGN(const auto status, vfs_.status(path(name)));
+    if (status && status->is_directory) partitions.push_back(*partition);
+  }
+  std::ranges::sort(partitions);
+  return partitions;
+}
+
+Result<void> StoreState::close() {
+  const std::scoped_lock lock(mutex_);
+  if (is_closed_) return {};
+  is_closed_ = true;
+  Result<void> first_error;
+  while (!open_.empty()) {
+    auto closed = close_one(TopicPartition(open_.begin()->first));
+    if (!closed && first_error) first_error = std::move(closed);
+  }
+  auto written = write_clean_end();
+  lock_.reset();
+  return first_error ? written : first_error;
+}
+
+Result<void> StoreState::write_clean_end() {
+  CleanRecord record;
+  for (const std::string_view name : kWitnessNames) {
+    ONCELOG_TRY_ASSIGN(WitnessFile witness, look_at_witness(vfs_, path(name), name));
+    record.witnesses.push_back(std::move(witness));
+  }
+  record.partitions = clean_ends_;
+  // Kafka's marker speaks for the whole directory.
+  ONCELOG_TRY_ASSIGN(const std::vector<TopicPartition> present, partitions());
+  const bool is_all_clean = std::ranges::all_of(present, [&](const TopicPartition& name) {
+    return clean_ends_.contains(name) ||
+           (had_kafka_marker_ && !unclean_.contains(name));
+  });
+  const bool writes_marker = options_.kafka_handover && is_all_clean;
+  const std::string aside = path(kKafkaCleanMarkerFile) + ".tmp";
+  if (writes_marker) {
+    {
+      ONCELOG_TRY_ASSIGN(const auto file, vfs_.open(aside, OpenMode::kCreate));
+      ONCELOG_TRY(file->truncate(0));
+      const Bytes parts[] = {as_bytes(kKafkaMarkerContent)};
+      ONCELOG_TRY(file->write_at(parts, 0));
+      ONCELOG_TRY(file->sync());
+    }
+    ONCELOG_TRY_ASSIGN(WitnessFile witness, look_at_witness(vfs_, aside, kKafkaCleanMarkerFile));
+    record.witnesses.push_back(std::move(witness));
+  }
+  ONCELOG_TRY(log::replace_file(vfs_, path(kCleanRecordFile), encode_clean_record(record)));
+  if (!writes_marker) return {};
+  ONCELOG_TRY(vfs_.rename(aside, path(kKafkaCleanMarkerFile)));
+  return vfs_.sync_directory(directory_);
+}
+
+}  // namespace store
+
+Store::Store(std::unique_ptr<store::StoreState> state) : state_(std::move(state)) {}
+Store::~Store() = default;
+
+Result<std::unique_ptr<Store>> Store::open(const std::string& directory, StoreOptions options) {
+  ONCELOG_TRY_ASSIGN(auto state, store::StoreState::open(directory, options));
+  return std::unique_ptr<Store>(new Store(std::move(state)));
+}
+
+Result<std::shared_ptr<PartitionLog>> Store::open_partition(const TopicPartition& name,
+                                                            PartitionOptions options) {
+  return state_->open_partition(name, options);
+}
+
+Result<void> Store::close_partition(const TopicPartition& name) {
+  return state_->close_partition(name);
+}
+
+Result<std::vector<TopicPartition>> Store::partitions() const { return state_->partitions(); }
+
+Result<void> Store::close() { return state_->close(); }
+
+}  // namespace oncelog

@@ -1,0 +1,67 @@
+// store_state.h: what a Store owns.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "log/log_state.h"
+#include "oncelog/store.h"
+#include "store/checkpoint_files.h"
+#include "store/clean_record.h"
+
+namespace oncelog::store {
+
+class StoreState {
+ public:
+  static Result<std::unique_ptr<StoreState>> open(const std::string& directory,
+                                                  const StoreOptions& options);
+  ~StoreState();
+
+  Result<std::shared_ptr<PartitionLog>> open_partition(const TopicPartition& name,
+                                                       const PartitionOptions& options);
+  Result<void> close_partition(const TopicPartition& name);
+  Result<std::vector<TopicPartition>> partitions() const;
+  Result<void> close();
+
+ private:
+  StoreState(const std::string& directory, const StoreOptions& options);
+
+  /// An open partition; the log belongs to the handle.
+  struct OpenPartition {
+    std::shared_ptr<PartitionLog> handle{};
+    log::LogState* state = nullptr;
+  };
+
+  /// Reads `.clean` and Kafka's marker, decides what they are worth, and removes them, `.clean` first.
+  Result<void> take_clean_end();
+  Result<void> believe(const CleanRecord& record);
+  /// Writes `.clean`, then (if every partition is clean) Kafka's marker by a last rename.
+  Result<void> write_clean_end();
+  Result<void> close_one(const TopicPartition& name);
+  [[nodiscard]] std::string path(std::string_view file) const {
+    return directory_ + "/" + std::string(file);
+  }
+
+  const std::string directory_;
+  const StoreOptions options_;
+  Vfs& vfs_;
+  Clock& clock_;
+  std::unique_ptr<FileLock> lock_;
+  CheckpointFiles checkpoints_;
+
+  mutable std::mutex mutex_;
+  // ---- mutex_
+  bool is_closed_ = false;
+  bool had_kafka_marker_ = false;                       ///< Kafka's marker stood when we came
+  std::map<TopicPartition, log::CleanEnd> clean_ends_;  ///< of partitions that are closed and clean
+  std::map<TopicPartition, OpenPartition> open_;
+  std::set<TopicPartition> unclean_;                    ///< opened here and not closed cleanly
+  std::vector<std::string> warnings_;                   ///< for the report of each open
+};
+
+}  // namespace oncelog::store

@@ -1,0 +1,151 @@
+package org.oncelog.interop;
+
+import static scala.jdk.javaapi.CollectionConverters.asScala;
+
+import java.io.File;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.Properties;
+import java.util.Set;
+import kafka.log.LogManager;
+import kafka.log.UnifiedLog;
+import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.Uuid;
+import org.apache.kafka.common.config.TopicConfig;
+import org.apache.kafka.storage.internals.checkpoint.CleanShutdownFileHandler;
+import org.apache.kafka.storage.internals.checkpoint.OffsetCheckpointFile;
+import org.apache.kafka.storage.internals.log.CleanerConfig;
+import org.apache.kafka.storage.internals.log.LogConfig;
+import org.apache.kafka.storage.internals.log.LogDirFailureChannel;
+import org.apache.kafka.storage.internals.log.ProducerStateManagerConfig;
+import org.apache.kafka.storage.log.metrics.BrokerTopicStats;
+import scala.Option;
+
+/**
+ * A log directory in the hands of Kafka's {@link LogManager}, which is what a broker opens and
+ * closes its directories with. The one thing a broker does elsewhere (in its replica manager) is
+ * done here: the high watermark comes from and goes to {@code replication-offset-checkpoint}.
+ */
+final class KafkaDir implements AutoCloseable {
+  private static final String HIGH_WATERMARK_FILE = "replication-offset-checkpoint";
+
+  /** Any number will do; a broker writes the epoch its controller gave it into the clean marker. */
+  private static final long BROKER_EPOCH = 1;
+
+  private static final long NEVER = Long.MAX_VALUE;
+  private static final int DAY_MS = 86_400_000;
+
+  private final File dir;
+  private final boolean foundClean;
+  private final LogManager manager;
+  private final LogDirFailureChannel failures = new LogDirFailureChannel(1);
+
+  private KafkaDir(Path path, Map<String, String> topicConfig, FixedTime time) {
+    dir = path.toAbsolutePath().normalize().toFile();
+    foundClean = new CleanShutdownFileHandler(dir.getPath()).exists();
+    manager =
+        new LogManager(
+            asScala(List.of(dir)).toSeq(),
+            asScala(List.<File>of()).toSeq(),
+            resource -> new Properties(),
+            config(topicConfig),
+            new CleanerConfig(false),
+            1, // recovery threads
+            NEVER, // how often to flush, and to write each kind of checkpoint, and to delete
+            NEVER,
+            NEVER,
+            NEVER,
+            15 * 60 * 1000, // longest transaction
+            // No transaction verification: it asks a coordinator, and there is none.
+            new ProducerStateManagerConfig(DAY_MS, false),
+            DAY_MS, // how often to expire producers
+            new InlineScheduler(),
+            new BrokerTopicStats(),
+            failures,
+            time,
+            true, // keep partition.metadata
+            false, // no remote storage
+            30_000); // delay of the periodic tasks
+    manager.startup(asScala(Set.<String>of()), log -> false);
+  }
+
+  /** Loads all partitions below the directory, recovering them if the clean marker is missing. */
+  static KafkaDir open(Path path, Map<String, String> topicConfig, FixedTime time)
+      throws IOException {
+    if (!Files.isDirectory(path)) {
+      throw new IOException(path + " is not a directory"); // Kafka would create it
+    }
+    return new KafkaDir(path, topicConfig, time);
+  }
+
+  private static LogConfig config(Map<String, String> topicConfig) {
+    Map<String, String> merged = new HashMap<>();
+    merged.put(TopicConfig.FILE_DELETE_DELAY_MS_CONFIG, "0");
+    // Stories and judged directories have their own clock: nothing is too old or too new to be
+    // appended.
+    merged.put(TopicConfig.MESSAGE_TIMESTAMP_AFTER_MAX_MS_CONFIG, Long.toString(Long.MAX_VALUE));
+    merged.putAll(topicConfig);
+    return new LogConfig(merged);
+  }
+
+  boolean foundClean() {
+    return foundClean;
+  }
+
+  LogDirFailureChannel failures() {
+    return failures;
+  }
+
+  UnifiedLog create(TopicPartition partition, Uuid topicId) {
+    return manager.getOrCreateLog(partition, true, false, Option.apply(topicId), Option.empty());
+  }
+
+  /**
+   * The partition as a broker has it that is the only replica: all that is in the log is
+   * replicated.
+   */
+  UnifiedLog lead(TopicPartition partition) throws IOException {
+    Option<UnifiedLog> found = manager.getLog(partition, false);
+    if (found.isEmpty()) {
+      throw new IOException("Kafka loaded no partition " + partition + " from " + dir);
+    }
+    UnifiedLog log = found.get();
+    Long checkpointed = highWatermarks().read().get(partition);
+    log.updateHighWatermark(checkpointed == null ? 0L : checkpointed);
+    log.updateHighWatermark(log.logEndOffset());
+    return log;
+  }
+
+  /** What the broker's periodic tasks write: recovery points, log starts, high watermarks. */
+  void checkpoint() throws IOException {
+    manager.checkpointLogRecoveryOffsets();
+    manager.checkpointLogStartOffsets();
+    checkpointHighWatermarks();
+  }
+
+  private void checkpointHighWatermarks() throws IOException {
+    Map<TopicPartition, Long> offsets = new HashMap<>();
+    manager.allLogs().foreach(log -> offsets.put(log.topicPartition(), log.highWatermark()));
+    highWatermarks().write(offsets);
+  }
+
+  private OffsetCheckpointFile highWatermarks() throws IOException {
+    return new OffsetCheckpointFile(new File(dir, HIGH_WATERMARK_FILE), failures);
+  }
+
+  /**
+   * A broker's controlled shutdown, in its order: watermarks, then logs, checkpoints, clean marker.
+   */
+  @Override
+  public void close() throws IOException {
+    checkpointHighWatermarks();
+    manager.shutdown(BROKER_EPOCH);
+    if (failures.hasOfflineLogDir(dir.getPath())) {
+      throw new IOException("Kafka gave up " + dir + " while closing it");
+    }
+  }
+}

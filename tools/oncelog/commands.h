@@ -1,0 +1,20 @@
+// commands.h: what main.cc knows of the subcommands: one function each, which adds the subcommand
+// with its flags to the application and, when it was chosen, leaves in `run` what to run.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+
+namespace oncelog::cli {
+
+/// Runs a subcommand whose flags are parsed; answers the exit status.
+using Run = std::function<int()>;
+
+void add_produce(CLI::App& app, Run& run);
+void add_consume(CLI::App& app, Run& run);
+void add_dump(CLI::App& app, Run& run);
+void add_verify(CLI::App& app, Run& run);
+void add_producers(CLI::App& app, Run& run);
+void add_shell(CLI::App& app, Run& run);
+
+}  // namespace oncelog::cli

@@ -1,0 +1,53 @@
+// render.h: what leaves the command: bytes to standard output, hexadecimal, JSON, the kinds of
+// batches.
+#pragma once
+
+#include <cstdint>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "oncelog/oncelog.h"
+
+namespace oncelog::cli {
+
+/// JSON whose members stay in the order in which they were set.
+using Json = nlohmann::ordered_json;
+
+/// Standard output, buffered here, so that a failed write is seen. A reader that went away is no
+/// error: the program then ends quietly.
+class Output {
+ public:
+  Output() = default;
+  ~Output();
+  Output(const Output&) = delete;
+  Output& operator=(const Output&) = delete;
+
+  /// False once nothing can be written any more.
+  bool write(std::string_view text);
+  bool flush();
+  [[nodiscard]] bool is_open() const { return os_errno_ == 0; }
+  /// The exit status of a program that did all it had to: 0, or 3 if its output could not be
+  /// written.
+  [[nodiscard]] int finish();
+
+ private:
+  std::string buffer_{};
+  int os_errno_ = 0;
+};
+
+/// One line of JSON, without the line end; bytes that are not UTF-8 become U+FFFD.
+[[nodiscard]] std::string json_line(const Json& json);
+/// A key or a value as JSON: a string or null.
+[[nodiscard]] Json json_text(const std::optional<Bytes>& bytes);
+/// Lower-case hexadecimal without blanks.
+[[nodiscard]] std::string to_hex(Bytes bytes);
+/// Null, "commit", "abort", or the number of another control record.
+[[nodiscard]] Json json_control(const RecordBatchView& batch);
+/// What the header of a batch says, in the words of the shell protocol.
+[[nodiscard]] Json json_batch(const RecordBatchView& batch);
+/// 2023-11-14T22:13:20.000Z
+[[nodiscard]] std::string timestamp_text(Timestamp timestamp);
+
+}  // namespace oncelog::cli
