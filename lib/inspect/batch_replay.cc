@@ -29,8 +29,8 @@ void BatchReplay::apply(const RecordBatchView& batch, Offset segment) {
 }
 
 void BatchReplay::forget_aborted_below(Offset first_base) {
-  const auto kept = std::ranges::lower_bound(aborted_, first_base, {},
-                                             &AbortedTransactionEntry::last_offset);
+  const auto kept =
+      std::ranges::lower_bound(aborted_, first_base, {}, &AbortedTransactionEntry::last_offset);
   aborted_.erase(aborted_.begin(), kept);
 }
 

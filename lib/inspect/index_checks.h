@@ -50,8 +50,8 @@ class OffsetIndexCheck {
   ProblemList& problems_;
   std::string path_;
   std::vector<Entry> entries_;
-  std::size_t next_ = 0;             ///< first entry whose set has not begun
-  bool is_set_open_ = false;         ///< of entry next_ − 1, its last offset not yet met
+  std::size_t next_ = 0;      ///< first entry whose set has not begun
+  bool is_set_open_ = false;  ///< of entry next_ − 1, its last offset not yet met
   bool is_set_damaged_ = false;
 };
 

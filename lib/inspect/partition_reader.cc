@@ -1,4 +1,5 @@
-// partition_reader.cc: fetch and offset look-ups over what a ReaderLog knows. Semantics 9.4, 11, 12.
+// partition_reader.cc: fetch and offset look-ups over what a ReaderLog knows. Semantics 9.4,
+// 11, 12.
 #include <algorithm>
 
 #include "inspect/reader_log.h"
@@ -16,9 +17,12 @@ using record::BatchHeader;
 
 Offset bound_of(const LogEnds& ends, Isolation isolation) {
   switch (isolation) {
-    case Isolation::kReadUncommitted: return ends.high_watermark;
-    case Isolation::kReadCommitted: return ends.last_stable_offset;
-    case Isolation::kReplica: return ends.log_end;
+    case Isolation::kReadUncommitted:
+      return ends.high_watermark;
+    case Isolation::kReadCommitted:
+      return ends.last_stable_offset;
+    case Isolation::kReplica:
+      return ends.log_end;
   }
   std::unreachable();
 }
@@ -39,8 +43,8 @@ Result<std::vector<AbortedTransaction>> aborted_in(const ReaderLog& log, std::si
   const Offset upper = behind ? behind->header.base_offset : log.end_of_segment(index);
   const std::vector<AbortedTransactionEntry>& entries = log.replay().aborted();
   std::vector<AbortedTransaction> aborted;
-  for (auto entry = std::ranges::lower_bound(entries, from, {},
-                                             &AbortedTransactionEntry::last_offset);
+  for (auto entry =
+           std::ranges::lower_bound(entries, from, {}, &AbortedTransactionEntry::last_offset);
        entry != entries.end(); ++entry) {
     if (entry->first_offset < upper) aborted.push_back({entry->producer_id, entry->first_offset});
     if (entry->last_stable_offset >= upper) break;
@@ -142,8 +146,8 @@ Result<OffsetFound> find_max_timestamp(const ReaderLog& log) {
 /// The epoch in force at the log start (12.2).
 LeaderEpoch first_epoch(const ReaderLog& log) {
   const auto& epochs = log.epochs();
-  const auto above = std::ranges::upper_bound(epochs, log.ends().log_start, {},
-                                              &LeaderEpochStart::start);
+  const auto above =
+      std::ranges::upper_bound(epochs, log.ends().log_start, {}, &LeaderEpochStart::start);
   return above == epochs.begin() ? kNoLeaderEpoch : std::prev(above)->epoch;
 }
 
@@ -158,8 +162,8 @@ PartitionReader::~PartitionReader() = default;
 
 Result<std::unique_ptr<PartitionReader>> PartitionReader::open(const std::string& directory,
                                                                Vfs* vfs) {
-  auto state = std::make_unique<State>(
-      State{ReaderLog(vfs != nullptr ? *vfs : posix_vfs(), directory)});
+  auto state =
+      std::make_unique<State>(State{ReaderLog(vfs != nullptr ? *vfs : posix_vfs(), directory)});
   ONCELOG_TRY(state->log.refresh());
   return std::unique_ptr<PartitionReader>(new PartitionReader(std::move(state)));
 }

@@ -112,8 +112,7 @@ void ReaderLog::update_ends() {
     return checkpoint_entry(vfs_, place, file_name).value_or(first);
   };
   ends_.log_start = std::clamp(read("log-start-offset-checkpoint"), first, end);
-  ends_.durable_end =
-      std::clamp(read("recovery-point-offset-checkpoint"), ends_.log_start, end);
+  ends_.durable_end = std::clamp(read("recovery-point-offset-checkpoint"), ends_.log_start, end);
   ends_.log_end = end;
   ends_.high_watermark = end;
   const Offset unstable = known_.replay->first_unstable_offset().value_or(end);
@@ -145,8 +144,7 @@ void ReaderLog::update_epochs() {
 }
 
 std::size_t ReaderLog::segment_index(Offset offset) const {
-  const auto above =
-      std::ranges::upper_bound(known_.segments, offset, {}, &ReaderSegment::base);
+  const auto above = std::ranges::upper_bound(known_.segments, offset, {}, &ReaderSegment::base);
   const auto index = static_cast<std::size_t>(above - known_.segments.begin());
   return index == 0 ? 0 : index - 1;
 }

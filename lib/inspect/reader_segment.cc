@@ -64,9 +64,8 @@ std::int64_t ReaderSegment::position_of_last(const Marks& marks, Marks::const_it
 
 Result<std::optional<LocatedBatch>> ReaderSegment::find_batch(Offset target) const {
   const auto above = std::ranges::upper_bound(marks_, target, {}, &Mark::base_offset);
-  return walk_to(*this, position_of_last(marks_, above), [&](const LocatedBatch& batch) {
-    return batch.header.last_offset() >= target;
-  });
+  return walk_to(*this, position_of_last(marks_, above),
+                 [&](const LocatedBatch& batch) { return batch.header.last_offset() >= target; });
 }
 
 Result<std::optional<LocatedBatch>> ReaderSegment::batch_at_or_behind(std::int64_t position) const {

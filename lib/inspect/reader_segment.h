@@ -20,11 +20,11 @@ struct LocatedBatch {
   record::BatchHeader header{};
 };
 
-/// The file stays open: a reader goes on reading what it has scanned, whatever is renamed or removed
-/// meanwhile.
+/// The file stays open: a reader goes on reading what it has scanned, whatever is renamed or
+/// removed meanwhile.
 ///
-/// Invariant: the first bytes() bytes were whole batches with right CRCs, in ascending offset order,
-/// when they were scanned.
+/// Invariant: the first bytes() bytes were whole batches with right CRCs, in ascending offset
+/// order, when they were scanned.
 class ReaderSegment {
  public:
   static Result<ReaderSegment> open(Vfs& vfs, const SegmentName& name);

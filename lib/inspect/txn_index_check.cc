@@ -55,8 +55,7 @@ std::string replay_problem(const TxnIndexEntry& entry, const AbortedTransactionE
 
 bool OffsetGaps::contains(Offset offset) const {
   if (offset < first_base_) return true;
-  const auto above =
-      std::ranges::upper_bound(gaps_, offset, {}, &std::pair<Offset, Offset>::first);
+  const auto above = std::ranges::upper_bound(gaps_, offset, {}, &std::pair<Offset, Offset>::first);
   return above != gaps_.begin() && offset < std::prev(above)->second;
 }
 

@@ -53,8 +53,7 @@ std::string record_problem(const RecordBatchView& batch) {
 class EpochCheck {
  public:
   EpochCheck(Vfs& vfs, const std::string& directory, ProblemList& problems)
-      : problems_(problems),
-        path_(inspect::join_path(directory, segment::kLeaderEpochFile)) {
+      : problems_(problems), path_(inspect::join_path(directory, segment::kLeaderEpochFile)) {
     auto entries = log::read_leader_epochs(vfs, path_);
     if (!entries) {
       problems_.add(path_, 0, entries.error().text());
@@ -76,27 +75,29 @@ class EpochCheck {
     const LeaderEpoch epoch = found.batch->leader_epoch();
     const Offset base = found.batch->base_offset();
     const auto above = std::ranges::upper_bound(entries_, base, {}, &LeaderEpochStart::start);
-    if (above == entries_.begin()) {
-      // In front of the first entry lie batches below the log start only; its epoch is theirs, or
-      // theirs was older and has been forgotten.
-      if (!entries_.empty() && epoch <= above->epoch) return;
-      if (entries_.empty() && epoch == kNoLeaderEpoch) return;
-    } else if (std::prev(above)->epoch == epoch) {
-      return;
+    const LeaderEpoch in_force =
+        above == entries_.begin() ? kNoLeaderEpoch : std::prev(above)->epoch;
+    // In front of the first entry lie batches below the log start only: its epoch is theirs, or
+    // theirs was older and has been forgotten.
+    const bool is_forgotten = above == entries_.begin() && above != entries_.end();
+    const bool is_right = is_forgotten ? epoch <= above->epoch : epoch == in_force;
+    // Batches of one wrong stretch are one problem.
+    const std::pair<LeaderEpoch, LeaderEpoch> seen{epoch, in_force};
+    if (!is_right && wrong_before_ != seen) {
+      problems_.add(found.file, found.position,
+                    "leader epoch is " + std::to_string(epoch.value()) + ", " +
+                        std::string(segment::kLeaderEpochFile) + " has " +
+                        std::to_string(in_force.value()) + " at offset " +
+                        std::to_string(base.value()));
     }
-    const std::string in_force = above == entries_.begin()
-                                     ? "none"
-                                     : std::to_string(std::prev(above)->epoch.value());
-    problems_.add(found.file, found.position,
-                  "leader epoch is " + std::to_string(epoch.value()) + ", " +
-                      std::string(segment::kLeaderEpochFile) + " has " + in_force +
-                      " at offset " + std::to_string(base.value()));
+    wrong_before_ = is_right ? std::nullopt : std::optional(seen);
   }
 
   void finish(Offset log_end) {
     if (!is_usable_ || entries_.empty() || entries_.back().start <= log_end) return;
-    problems_.add(path_, 0, text_of(entries_.back()) + " begins behind the log end " +
-                                std::to_string(log_end.value()));
+    problems_.add(
+        path_, 0,
+        text_of(entries_.back()) + " begins behind the log end " + std::to_string(log_end.value()));
   }
 
  private:
@@ -109,6 +110,7 @@ class EpochCheck {
   std::string path_;
   std::vector<LeaderEpochStart> entries_;
   bool is_usable_ = false;
+  std::optional<std::pair<LeaderEpoch, LeaderEpoch>> wrong_before_{};  ///< seen, and in force
 };
 
 /// Walks a partition segment by segment.
@@ -118,16 +120,22 @@ class Verification {
       : vfs_(vfs),
         segments_(std::move(segments)),
         next_offset_(segments_.front().base),
+        replay_end_(next_offset_),
         gaps_(next_offset_),
         epochs_(vfs, directory, problems_) {}
 
   Result<std::vector<Problem>> run() {
     for (std::size_t i = 0; i < segments_.size(); ++i) ONCELOG_TRY(check_segment(i));
-    epochs_.finish(next_offset_);
+    epochs_.finish(log_end());
     return std::move(problems_).take();
   }
 
  private:
+  /// The end as far as it can be known: behind damage there may have been any offsets.
+  [[nodiscard]] Offset log_end() const {
+    return is_history_whole_ ? next_offset_ : Offset(std::numeric_limits<std::int64_t>::max());
+  }
+
   struct SegmentChecks {
     const SegmentName& name;
     std::optional<Offset> next_base{};
@@ -142,30 +150,28 @@ class Verification {
     if (!file && file.error().os_errno == ENOENT) return {};
     if (!file) return std::unexpected(file.error());
     const bool is_last = index + 1 == segments_.size();
-    SegmentChecks checks{name, {}, {source_of(name, segment::kOffsetIndexSuffix, is_last), problems_},
+    SegmentChecks checks{name,
+                         {},
+                         {source_of(name, segment::kOffsetIndexSuffix, is_last), problems_},
                          {source_of(name, segment::kTimeIndexSuffix, is_last), problems_}};
     if (!is_last) checks.next_base = segments_[index + 1].base;
-    if (next_offset_ < name.base) {
-      gaps_.add(next_offset_, name.base);
-      next_offset_ = name.base;
-    }
+    next_offset_ = std::max(next_offset_, name.base);
     const std::size_t aborted_before = replay_.aborted().size();
-    ONCELOG_TRY(inspect::scan_segment(
-        **file, name.path, [&](const ScannedBatch& found) -> Result<bool> {
-          if (found.batch) {
-            add_batch(checks, found);
-          } else {
-            ONCELOG_TRY(add_damage(checks, **file, found));
-          }
-          return true;
-        }));
+    const auto visit = [&](const ScannedBatch& found) -> Result<bool> {
+      if (found.batch) {
+        add_batch(checks, found);
+      } else {
+        ONCELOG_TRY(add_damage(checks, **file, found));
+      }
+      return true;
+    };
+    ONCELOG_TRY(inspect::scan_segment(**file, name.path, visit));
     ONCELOG_TRY(check_size(name, **file));
     checks.offset_index.finish();
     checks.time_index.finish();
     inspect::check_txn_index(
         source_of(name, segment::kTxnIndexSuffix, is_last),
-        {std::span(replay_.aborted()).subspan(aborted_before), gaps_, next_offset_,
-         is_history_whole_},
+        {std::span(replay_.aborted()).subspan(aborted_before), gaps_, log_end(), is_history_whole_},
         problems_);
     return {};
   }
@@ -186,12 +192,14 @@ class Verification {
   void add_batch(SegmentChecks& checks, const ScannedBatch& found) {
     const RecordBatchView& batch = *found.batch;
     check_offsets(checks, found);
-    if (batch.base_offset() >= next_offset_) {
-      if (batch.base_offset() > next_offset_) gaps_.add(next_offset_, batch.base_offset());
+    if (batch.base_offset() >= replay_end_) {
+      if (batch.base_offset() > replay_end_) gaps_.add(replay_end_, batch.base_offset());
       replay_.apply(batch, checks.name.base);
+      replay_end_ = batch.next_offset();
     } else {
       is_history_whole_ = false;
     }
+    // Also after offsets that go back: one wrong number is one problem.
     next_offset_ = batch.next_offset();
     std::string records = record_problem(batch);
     if (!records.empty()) problems_.add(found.file, found.position, std::move(records));
@@ -204,9 +212,9 @@ class Verification {
     const Offset base = found.batch->base_offset();
     const Offset last = found.batch->last_offset();
     const auto report = [&](const std::string& what) {
-      problems_.add(found.file, found.position,
-                    "offsets " + std::to_string(base.value()) + " to " +
-                        std::to_string(last.value()) + what);
+      problems_.add(
+          found.file, found.position,
+          "offsets " + std::to_string(base.value()) + " to " + std::to_string(last.value()) + what);
     };
     if (base < next_offset_) {
       report(" go back, the log was at " + std::to_string(next_offset_.value()));
@@ -236,9 +244,9 @@ class Verification {
     checks.offset_index.add_damage(found.position, end);
     checks.time_index.add_damage();
     problems_.add(found.file, found.position,
-                  found.damage + (end >= file_end
-                                      ? "; no batch follows to the end of the file at "
-                                      : "; the next batch begins at ") +
+                  found.damage +
+                      (end >= file_end ? "; no batch follows to the end of the file at "
+                                       : "; the next batch begins at ") +
                       std::to_string(end));
     return {};
   }
@@ -248,6 +256,7 @@ class Verification {
   ProblemList problems_;
   BatchReplay replay_;
   Offset next_offset_;  ///< behind the batch before
+  Offset replay_end_;   ///< behind the batch replayed last; never goes back
   OffsetGaps gaps_;
   bool is_history_whole_ = true;
   EpochCheck epochs_;

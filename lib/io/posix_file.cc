@@ -93,7 +93,7 @@ Result<void> PosixFile::write_at(std::span<const Bytes> parts, std::int64_t posi
 }
 
 Result<std::int64_t> PosixFile::size() const {
-  struct stat found {};
+  struct stat found{};
   if (::fstat(descriptor_.get(), &found) != 0) return os_failure(errno, "stat", path_);
   return std::int64_t{found.st_size};
 }

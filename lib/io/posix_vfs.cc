@@ -24,10 +24,14 @@ struct OpenManner {
 
 OpenManner manner_of(OpenMode mode) {
   switch (mode) {
-    case OpenMode::kRead: return {O_RDONLY, "open for reading"};
-    case OpenMode::kWrite: return {O_RDWR, "open for writing"};
-    case OpenMode::kCreate: return {O_RDWR | O_CREAT, "open or create"};
-    case OpenMode::kCreateNew: return {O_RDWR | O_CREAT | O_EXCL, "create"};
+    case OpenMode::kRead:
+      return {O_RDONLY, "open for reading"};
+    case OpenMode::kWrite:
+      return {O_RDWR, "open for writing"};
+    case OpenMode::kCreate:
+      return {O_RDWR | O_CREAT, "open or create"};
+    case OpenMode::kCreateNew:
+      return {O_RDWR | O_CREAT | O_EXCL, "create"};
   }
   std::unreachable();
 }
@@ -49,7 +53,7 @@ Result<std::unique_ptr<File>> PosixVfs::open(const std::string& path, OpenMode m
 }
 
 Result<std::optional<FileStatus>> PosixVfs::status(const std::string& path) {
-  struct stat found {};
+  struct stat found{};
   if (::stat(path.c_str(), &found) != 0) {
     if (errno == ENOENT || errno == ENOTDIR) return std::nullopt;
     return os_failure(errno, "stat", path);

@@ -17,7 +17,7 @@ namespace {
 constexpr int kAttempts = 8;
 
 struct flock whole_file() {
-  struct flock range {};
+  struct flock range{};
   range.l_type = F_WRLCK;
   range.l_whence = SEEK_SET;
   return range;
@@ -48,8 +48,7 @@ std::string owner_text(const Descriptor& descriptor, const struct flock& conflic
 void note_pid(const Descriptor& descriptor) {
   const std::string text = std::to_string(::getpid());
   if (::ftruncate(descriptor.get(), 0) != 0) return;
-  [[maybe_unused]] const ssize_t count =
-      ::pwrite(descriptor.get(), text.data(), text.size(), 0);
+  [[maybe_unused]] const ssize_t count = ::pwrite(descriptor.get(), text.data(), text.size(), 0);
 }
 }  // namespace
 

@@ -40,6 +40,12 @@ std::vector<std::string_view> split(std::string_view text, std::string_view sepa
   }
 }
 
+/// The text of a checkpoint, empty if it is missing; parse_checkpoint's answer points into it.
+Result<std::string> read_checkpoint(Vfs& vfs, const std::string& path) {
+  ONCELOG_TRY_ASSIGN(auto text, read_small_file(vfs, path, kCheckpointBytesMax));
+  return std::move(text).value_or(std::string());
+}
+
 /// The fields of each entry line, after version and count have been checked (formats 11.1).
 Result<std::vector<std::vector<std::string_view>>> parse_checkpoint(const std::string& path,
                                                                     std::string_view text,
@@ -104,8 +110,8 @@ Result<void> replace_file(Vfs& vfs, const std::string& path, Bytes content) {
 
 Result<std::vector<OffsetCheckpointEntry>> read_offset_checkpoint(Vfs& vfs,
                                                                   const std::string& path) {
-  ONCELOG_TRY_ASSIGN(const auto text, read_small_file(vfs, path, kCheckpointBytesMax));
-  ONCELOG_TRY_ASSIGN(const auto lines, parse_checkpoint(path, text.value_or(""), 3));
+  ONCELOG_TRY_ASSIGN(const std::string text, read_checkpoint(vfs, path));
+  ONCELOG_TRY_ASSIGN(const auto lines, parse_checkpoint(path, text, 3));
   std::vector<OffsetCheckpointEntry> entries;
   for (const auto& fields : lines) {
     const auto partition = parse_number<std::int32_t>(fields[1]);
@@ -129,8 +135,8 @@ Result<void> write_offset_checkpoint(Vfs& vfs, const std::string& path,
 }
 
 Result<std::vector<LeaderEpochStart>> read_leader_epochs(Vfs& vfs, const std::string& path) {
-  ONCELOG_TRY_ASSIGN(const auto text, read_small_file(vfs, path, kCheckpointBytesMax));
-  ONCELOG_TRY_ASSIGN(const auto lines, parse_checkpoint(path, text.value_or(""), 2));
+  ONCELOG_TRY_ASSIGN(const std::string text, read_checkpoint(vfs, path));
+  ONCELOG_TRY_ASSIGN(const auto lines, parse_checkpoint(path, text, 2));
   std::vector<LeaderEpochStart> epochs;
   for (const auto& fields : lines) {
     const auto epoch = parse_number<std::int32_t>(fields[0]);

@@ -106,14 +106,13 @@ Result<Bytes> BatchScan::load(std::int64_t bytes) {
     if (std::ssize(buffer_) < wanted_bytes) buffer_.resize(static_cast<std::size_t>(wanted_bytes));
     buffer_begin_ = position_;
     buffered_bytes_ = present_bytes;
-    const auto missing = std::span(buffer_).subspan(
-        static_cast<std::size_t>(present_bytes),
-        static_cast<std::size_t>(wanted_bytes - present_bytes));
+    const auto missing =
+        std::span(buffer_).subspan(static_cast<std::size_t>(present_bytes),
+                                   static_cast<std::size_t>(wanted_bytes - present_bytes));
     ONCELOG_TRY_ASSIGN(const std::size_t count, file_.read_at(missing, position_ + present_bytes));
     buffered_bytes_ += static_cast<std::int64_t>(count);
   }
-  const std::int64_t given_bytes =
-      std::min(bytes, buffered_bytes_ - (position_ - buffer_begin_));
+  const std::int64_t given_bytes = std::min(bytes, buffered_bytes_ - (position_ - buffer_begin_));
   return Bytes(buffer_).subspan(static_cast<std::size_t>(position_ - buffer_begin_),
                                 static_cast<std::size_t>(given_bytes));
 }

@@ -12,8 +12,8 @@ namespace oncelog::segment {
 
 /// Reads whole batches one behind the other out of `[begin, end)` of a file, with large reads.
 ///
-/// Invariant: position() is where the last batch ended; damage() says why there is no next one, or is empty.
-/// A batch longer than the bytes up to `end` is damage and allocates nothing.
+/// Invariant: position() is where the last batch ended; damage() says why there is no next one, or
+/// is empty. A batch longer than the bytes up to `end` is damage and allocates nothing.
 class BatchScan {
  public:
   struct Options {
@@ -24,7 +24,8 @@ class BatchScan {
   };
   BatchScan(const File& file, Options options);
 
-  /// The next batch, or nothing at the end or before damage. Valid until the next call. Errors are those of reading.
+  /// The next batch, or nothing at the end or before damage. Valid until the next call. Errors are
+  /// those of reading.
   Result<std::optional<RecordBatchView>> next();
 
   /// Goes on behind damage, at a position that find_next_batch has found.

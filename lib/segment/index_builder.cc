@@ -112,7 +112,10 @@ bool IndexBuilder::is_stored_txn_true() const {
 template <class Entry>
 BuiltIndex<Entry> IndexBuilder::choose(Stored<Entry>& stored, std::vector<Entry>& built,
                                        bool keep_sparser) {
-  if (!stored.entries) return {std::move(built), !built.empty(), false};
+  if (!stored.entries) {
+    const bool is_missing = !built.empty();
+    return {std::move(built), is_missing, false};
+  }
   const bool is_true = !stored.is_wrong && !stored.has_partial_entry &&
                        stored.confirmed == stored.entries->size();
   const bool is_dense_enough = keep_sparser && !built.empty()

@@ -17,7 +17,9 @@ Result<void> run(const std::string& directory) {
   RecordBatchBuilder builder({.producer_id = ProducerId(7),
                               .producer_epoch = ProducerEpoch(0),
                               .base_sequence = Sequence(0)});
-  ONCELOG_TRY(builder.add({.key = as_bytes("order-1"), .value = as_bytes("one umbrella")}));
+  ONCELOG_TRY(builder.add({.timestamp = system_clock().now(),
+                           .key = as_bytes("order-1"),
+                           .value = as_bytes("one umbrella")}));
   ONCELOG_TRY_ASSIGN(const auto batch, builder.build());
   ONCELOG_TRY(log->append_as_leader(batch));
   ONCELOG_TRY_ASSIGN(const Appended retry, log->append_as_leader(batch));  // stored once

@@ -1,0 +1,123 @@
+#!/usr/bin/env python3
+"""`oncelog produce`, killed at random moments and started again, stores every line exactly once."""
+import json
+import pathlib
+import random
+import subprocess
+import sys
+import time
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
+from command import check, join_lines, make_lines, run, run_json, run_test  # noqa: E402
+
+SEED = 20240611
+KILLS = 6
+SETUPS = {
+    "plain": ["--level", "written"],
+    "durable": ["--level", "durable", "--batch-records", "7"],
+    "transactions": ["--level", "written", "--txn-every", "150", "--abort-every", "3"],
+    "codecs": ["--level", "written", "--codec", "zstd", "--txn-every", "90", "--abort-every", "2"],
+    "keys": ["--level", "written", "--codec", "lz4", "--key-separator", " "],
+    "segments": ["--level", "written", "--config", "segment.bytes=9000", "--txn-every", "40",
+                 "--abort-every", "5", "--config", "index.interval.bytes=500"],
+}
+
+
+def kill_some(command, chance):
+    """Starts the writer KILLS times and kills it; its standard input never ends before."""
+    for _ in range(KILLS):
+        writer = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        time.sleep(chance.uniform(0.005, 0.15))
+        check(writer.poll() is None, "the writer ended before it was killed:", writer.poll())
+        writer.kill()
+        writer.communicate()
+
+
+def stored_lines(oncelog, store):
+    """Lines as the committed records say, keys put back in front."""
+    lines = []
+    for line in run(oncelog, "consume", store, "t-0", "--format", "hex")[0].splitlines():
+        _, key, value = line.split(b" ") if line.count(b" ") == 2 else line.split(b" ") + [b""]
+        text = bytes.fromhex(value.decode())
+        lines.append(text if key == b"-" else bytes.fromhex(key.decode()) + b" " + text)
+    return lines
+
+
+def resumes(oncelog, folder, name, flags, chance):
+    store, stats = folder / name, folder / f"{name}.stats"
+    lines = make_lines(chance.random(), 4000)
+    head, tail = folder / f"{name}.head", folder / f"{name}.tail"
+    head.write_bytes(join_lines(lines[:3500]))
+    tail.write_bytes(join_lines(lines[3500:]))
+    base = [oncelog, "produce", str(store), "t-0", str(head)]
+    options = ["--batch-records", "25", "--delay-us", "1000", "--stats", str(stats), *flags]
+    if "--batch-records" in flags:
+        options = options[2:]
+    kill_some([*base, "-", *options], chance)
+    run(oncelog, *base[1:], tail, *options, "--delay-us", "0")
+    check(stored_lines(oncelog, store) == lines, name, "lines were lost, repeated or mixed up")
+
+    events = [json.loads(line) for line in stats.read_text().splitlines()]
+    last_runs = [event for event in events if event["event"] in ("start", "resume")]
+    check(sum(event["duplicates"] for event in last_runs) > 0, name, "no retry was a duplicate")
+    check(all(e["duplicates"] == e["retried_batches"] for e in last_runs), name, last_runs)
+    check(events[-1]["event"] == "end" and events[-1]["error"] is None, name, events[-1])
+    if "--abort-every" in flags:
+        controls = [batch["control"] for batch in run_json(oncelog, "dump", store, "t-0", "--json")]
+        check("abort" in controls and "commit" in controls, name, "transactions are missing")
+    run(oncelog, "verify", store, "t-0")
+    return base, tail, options, lines
+
+
+def goes_on_after_the_end(oncelog, folder, chance):
+    """A finished run repeated does nothing; other input is refused; --append takes it."""
+    base, tail, options, lines = resumes(oncelog, folder, "transactions", SETUPS["transactions"],
+                                         chance)
+    store = folder / "transactions"
+    before = run(oncelog, "dump", store, "t-0")[0]
+    run(oncelog, *base[1:], tail, *options)
+    check(run(oncelog, "dump", store, "t-0")[0] == before, "a repeated run changed the log")
+
+    _, errors = run(oncelog, "produce", store, "t-0", status=5, given=b"something else\n")
+    check("are not the beginning of this input" in errors, "refused with", errors)
+    run(oncelog, "produce", store, "t-0", "--append", given=b"more\n")
+    run(oncelog, "produce", store, "t-0", "--producer-id", "2", given=b"another stream\n")
+    run(oncelog, "produce", store, "t-0", "--not-idempotent", given=b"a\na")
+    run(oncelog, "produce", store, "t-0", "--not-idempotent", given=b"a\na")
+    wanted = lines + [b"more", b"another stream"] + [b"a"] * 4
+    check(stored_lines(oncelog, store) == wanted, "the appended lines are not as they were given")
+
+
+def aborts_what_another_run_left_open(oncelog, folder):
+    """--append cannot know the lines of an open transaction, so it ends it without them."""
+    store = folder / "open"
+    command = [oncelog, "produce", str(store), "t-0", "-", "--txn-every", "100",
+               "--batch-records", "1", "--level", "written"]
+    writer = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    writer.stdin.write(b"first\nsecond\n")
+    writer.stdin.flush()
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        output = subprocess.run([oncelog, "consume", str(store), "t-0", "--isolation",
+                                 "read_uncommitted"], capture_output=True).stdout
+        if output == b"first\nsecond\n":
+            break
+    writer.kill()
+    writer.communicate()
+    check(run(oncelog, "consume", store, "t-0")[0] == b"", "an open transaction is visible")
+    run(oncelog, "produce", store, "t-0", "--append", given=b"third\n")
+    check(run(oncelog, "consume", store, "t-0")[0] == b"third\n", "the open one was not aborted")
+
+
+def test(oncelog, folder):
+    chance = random.Random(SEED)
+    print(f"seed {SEED}")
+    for name, flags in SETUPS.items():
+        if name != "transactions":
+            resumes(oncelog, folder, name, flags, chance)
+    goes_on_after_the_end(oncelog, folder, chance)
+    aborts_what_another_run_left_open(oncelog, folder)
+
+
+run_test(test)
