@@ -1,11 +1,11 @@
 // append.cc: one append, by the leader or as a follower, in three beats.
 //
-// Invariant: the log end only grows; a batch is stored at most once per (producer id, producer epoch, base sequence).
-// 1 check: pure, may refuse.             Die here: nothing on disk.
-// 2 write: one write behind the log end. Die here: recovery keeps each batch iff it is whole.
-// 3 apply: memory only, cannot fail.     Die here: as after 2; memory is rebuilt from the log.
-// Then, without the writer lock: work that became due, and the wait for the level that was asked for. A duplicate waits like
-// any other append.
+// Invariant: the log end only grows; a batch is stored at most once per (producer id, producer
+// epoch, base sequence). 1 check: pure, may refuse.             Die here: nothing on disk. 2 write:
+// one write behind the log end. Die here: recovery keeps each batch iff it is whole. 3 apply:
+// memory only, cannot fail.     Die here: as after 2; memory is rebuilt from the log. Then, without
+// the writer lock: work that became due, and the wait for the level that was asked for. A duplicate
+// waits like any other append.
 #include <algorithm>
 #include <array>
 
@@ -27,7 +27,7 @@ using record::ReceivedBatch;
 struct WritePlan {
   std::shared_ptr<segment::Segment> target{};  ///< the active segment, or a new one
   bool is_roll = false;
-  std::optional<log::LeaderEpochs> epochs{};    ///< if the append begins a leader epoch
+  std::optional<log::LeaderEpochs> epochs{};   ///< if the append begins a leader epoch
   std::shared_ptr<const log::LogView> view{};  ///< if segments or epochs change
 };
 
@@ -48,9 +48,8 @@ Result<WritePlan> plan_write(LogState& state, const AppendExtent& extent,
   const Offset new_base = std::max(state.offsets.log_end(), extent.first_offset);
   if (plan.target->is_due_to_roll({extent.bytes, extent.max_timestamp, extent.last_offset, now}) &&
       new_base != plan.target->base_offset()) {
-    ONCELOG_TRY_ASSIGN(plan.target,
-                       segment::Segment::create(state.environment.vfs, state.directory, new_base,
-                                                state.options.config, now));
+    ONCELOG_TRY_ASSIGN(plan.target, segment::Segment::create(state.environment.vfs, state.directory,
+                                                             new_base, state.options.config, now));
     plan.is_roll = true;
   }
   if (!plan.target->can_hold(extent.last_offset)) {
@@ -96,8 +95,8 @@ void apply(LogState& state, WritePlan& plan, std::span<const BatchHeader> header
   state.last_batch_crc = headers.back().crc;
   state.producers.apply(state.pending);
   for (const AbortedTransactionEntry& entry : state.pending.aborted()) {
-    plan.target->apply_aborted({entry.producer_id, entry.first_offset, entry.last_offset,
-                                entry.last_stable_offset});
+    plan.target->apply_aborted(
+        {entry.producer_id, entry.first_offset, entry.last_offset, entry.last_stable_offset});
   }
   if (plan.view) state.view.publish(std::move(plan.view));
   if (state.high_watermark_policy == HighWatermarkPolicy::kLogEnd) {
@@ -132,11 +131,10 @@ Result<AppendOutcome> check_write_apply(LogState& state, CheckedBatch& batch,
     epochs = state.epochs;
     epochs->assign(header.leader_epoch, header.base_offset);
   }
-  ONCELOG_TRY_ASSIGN(WritePlan plan,
-                     plan_write(state,
-                                {header.base_offset, header.last_offset(), header.size_bytes(),
-                                 header.max_timestamp, 1},
-                                std::move(epochs)));
+  ONCELOG_TRY_ASSIGN(WritePlan plan, plan_write(state,
+                                                {header.base_offset, header.last_offset(),
+                                                 header.size_bytes(), header.max_timestamp, 1},
+                                                std::move(epochs)));
 
   std::array<std::byte, record::kHeaderBytes> header_bytes;
   record::encode_batch_header(header, header_bytes);
@@ -176,11 +174,11 @@ Result<Appended> append_checked(LogState& state, Bytes bytes, AppendOrigin origi
     return fail(ErrorCode::RECORD_LIST_TOO_LARGE, "append: ", batch->size_bytes(),
                 " bytes, segment.bytes is ", config.segment_bytes);
   }
-  ONCELOG_TRY_ASSIGN(const AppendOutcome outcome,
-                     check_write_apply(state, *batch,
-                                       origin == AppendOrigin::kClient
-                                           ? producer::Strictness::kClient
-                                           : producer::Strictness::kCoordinator));
+  ONCELOG_TRY_ASSIGN(
+      const AppendOutcome outcome,
+      check_write_apply(state, *batch,
+                        origin == AppendOrigin::kClient ? producer::Strictness::kClient
+                                                        : producer::Strictness::kCoordinator));
   return finish(state, outcome, level.value_or(state.options.level));
 }
 
@@ -197,7 +195,8 @@ Result<std::optional<log::LeaderEpochs>> check_received(LogState& state,
   state.pending.clear();
   std::optional<log::LeaderEpochs> epochs;
   for (const ReceivedBatch& batch : batches) {
-    ONCELOG_TRY(state.pending.check(batch.header, batch.control, producer::Strictness::kReplication));
+    ONCELOG_TRY(
+        state.pending.check(batch.header, batch.control, producer::Strictness::kReplication));
     const log::LeaderEpochs& present = epochs ? *epochs : state.epochs;
     if (!present.is_new(batch.header.leader_epoch, batch.header.base_offset)) continue;
     if (!epochs) epochs = state.epochs;
@@ -232,9 +231,9 @@ Result<AppendOutcome> check_write_apply_received(LogState& state,
   ONCELOG_TRY(write(state, plan, parts));
 
   apply(state, plan, headers);
-  return AppendOutcome{{extent.first_offset, extent.last_offset, false, kNoTimestamp,
-                        state.offsets.log_start()},
-                       plan.is_roll};
+  return AppendOutcome{
+      {extent.first_offset, extent.last_offset, false, kNoTimestamp, state.offsets.log_start()},
+      plan.is_roll};
 }
 
 }  // namespace

@@ -27,10 +27,9 @@ void check_ends(const LogState& state, std::vector<std::string>& broken) {
     broken.push_back("recovery point above the durable end");
   }
   const auto unstable = state.producers.first_unstable_offset();
-  const Offset expected =
-      unstable && *unstable < offsets.high_watermark()
-          ? std::max(*unstable, offsets.log_start())
-          : offsets.high_watermark();
+  const Offset expected = unstable && *unstable < offsets.high_watermark()
+                              ? std::max(*unstable, offsets.log_start())
+                              : offsets.high_watermark();
   if (expected != offsets.last_stable_offset()) broken.push_back("LSO is not what it must be");
 }
 
@@ -56,8 +55,8 @@ Offset check_segment(const Segment& segment, Offset expected, std::vector<std::s
   }
   for (std::int64_t i = 0; i < segment.offset_index().count(); ++i) {
     const segment::OffsetIndexEntry& entry = segment.offset_index()[i];
-    const bool has_position = std::ranges::binary_search(
-        batches, entry.position, {}, &std::pair<std::int64_t, Offset>::first);
+    const bool has_position = std::ranges::binary_search(batches, entry.position, {},
+                                                         &std::pair<std::int64_t, Offset>::first);
     const bool has_offset = std::ranges::binary_search(batches, entry.offset, {},
                                                        &std::pair<std::int64_t, Offset>::second);
     if (!has_position || !has_offset) broken.push_back(segment.log_path() + ": wrong index entry");

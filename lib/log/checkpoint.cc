@@ -8,7 +8,8 @@ namespace oncelog::log {
 
 namespace {
 
-/// Far above what a directory of a hundred thousand partitions needs; a larger file is none of ours.
+/// Far above what a directory of a hundred thousand partitions needs; a larger file is none of
+/// ours.
 constexpr std::int64_t kCheckpointBytesMax = std::int64_t{64} << 20;
 constexpr int kCheckpointVersion = 0;
 

@@ -1,5 +1,5 @@
-// checkpoint.h: Kafka's text checkpoints and partition.metadata: read, and written aside, synced, renamed, directory synced.
-// Format: FORMAT.md, text checkpoints (formats 11).
+// checkpoint.h: Kafka's text checkpoints and partition.metadata: read, and written aside, synced,
+// renamed, directory synced. Format: FORMAT.md, text checkpoints (formats 11).
 #pragma once
 
 #include <array>
@@ -19,8 +19,10 @@ struct OffsetCheckpointEntry {
   Offset offset{};
 };
 
-/// A missing or empty file has no entries. KAFKA_STORAGE_ERROR naming file and line if it is malformed.
-Result<std::vector<OffsetCheckpointEntry>> read_offset_checkpoint(Vfs& vfs, const std::string& path);
+/// A missing or empty file has no entries. KAFKA_STORAGE_ERROR naming file and line if it is
+/// malformed.
+Result<std::vector<OffsetCheckpointEntry>> read_offset_checkpoint(Vfs& vfs,
+                                                                  const std::string& path);
 Result<void> write_offset_checkpoint(Vfs& vfs, const std::string& path,
                                      const std::vector<OffsetCheckpointEntry>& entries);
 
@@ -35,7 +37,8 @@ Result<void> write_leader_epochs(Vfs& vfs, const std::string& path,
 Result<std::string> read_topic_id(Vfs& vfs, const std::string& path);
 Result<void> write_topic_id(Vfs& vfs, const std::string& path, const std::string& topic_id);
 
-/// Writes `<path>.tmp`, syncs it, renames it to `path` and syncs the directory: all of it survives, or the old file does.
+/// Writes `<path>.tmp`, syncs it, renames it to `path` and syncs the directory: all of it survives,
+/// or the old file does.
 Result<void> replace_file(Vfs& vfs, const std::string& path, Bytes content);
 /// The whole file; nothing if it is missing. Refuses one of more than `bytes_max`.
 Result<std::optional<std::string>> read_small_file(Vfs& vfs, const std::string& path,

@@ -1,4 +1,5 @@
-// checkpoint_keeper.h: what a log lets its store remember for it, in files that all partitions of a directory share.
+// checkpoint_keeper.h: what a log lets its store remember for it, in files that all partitions of a
+// directory share.
 #pragma once
 
 #include <cstdint>
@@ -18,14 +19,15 @@ struct PartitionCheckpoint {
 
 /// What our own record of a clean close says of one partition.
 struct CleanEnd {
-  Offset next_offset{};          ///< of the last stored batch, or the base of the only segment
-  std::int64_t active_bytes = 0; ///< of the last segment's `.log`
+  Offset next_offset{};              ///< of the last stored batch, or the base of the only segment
+  std::int64_t active_bytes = 0;     ///< of the last segment's `.log`
   std::uint32_t last_batch_crc = 0;  ///< 0 if the last segment is empty
 
   friend bool operator==(const CleanEnd&, const CleanEnd&) = default;
 };
 
-/// Implemented by the store. Thread-safe. What has been saved is on stable storage when a call returns.
+/// Implemented by the store. Thread-safe. What has been saved is on stable storage when a call
+/// returns.
 class CheckpointKeeper {
  public:
   virtual ~CheckpointKeeper() = default;

@@ -1,6 +1,7 @@
 // close.cc: a clean close: everything is on stable storage, and Kafka finds what it needs to go on.
 //
-// Crash: until the store has written its record of the clean end, the next open recovers; nothing written here harms that.
+// Crash: until the store has written its record of the clean end, the next open recovers; nothing
+// written here harms that.
 #include "log/checkpoint.h"
 #include "log/log_state.h"
 #include "segment/segment_names.h"
@@ -33,6 +34,8 @@ Result<CleanEnd> flush_and_close(LogState& state) {
   }
   ONCELOG_TRY(state.active()->trim_log());
   ONCELOG_TRY(state.active()->sync());
+  ONCELOG_TRY(state.environment.snapshots.save(
+      state.name, {state.offsets.log_end(), state.producers.entries()}));
   if (state.environment.store.kafka_handover) ONCELOG_TRY(write_kafka_snapshot(state));
   state.is_closed = true;
   return CleanEnd{state.offsets.log_end(), state.active()->bytes(),
@@ -53,7 +56,9 @@ void abandon_log(LogState& state) {
     state.is_closed = true;
   }
   state.is_closed_for_readers.store(true);
-  { const std::scoped_lock lock(state.wait_mutex); }
+  {
+    const std::scoped_lock lock(state.wait_mutex);
+  }
   state.ends_moved.notify_all();
 }
 

@@ -1,7 +1,8 @@
-// fetch.cc: bounds, one region of one segment, the aborted transactions that touch it. Takes no lock.
+// fetch.cc: bounds, one region of one segment, the aborted transactions that touch it. Takes no
+// lock.
 //
-// Invariant: a fetch sees ends that were true together, and a list of segments that is at least as new: the writer publishes
-// the list first, the reader takes the ends first.
+// Invariant: a fetch sees ends that were true together, and a list of segments that is at least as
+// new: the writer publishes the list first, the reader takes the ends first.
 #include <algorithm>
 
 #include "log/log_state.h"
@@ -17,9 +18,12 @@ using segment::Segment;
 
 Offset bound_of(const LogEnds& ends, Isolation isolation) {
   switch (isolation) {
-    case Isolation::kReadUncommitted: return ends.high_watermark;
-    case Isolation::kReadCommitted: return ends.last_stable_offset;
-    case Isolation::kReplica: return ends.log_end;
+    case Isolation::kReadUncommitted:
+      return ends.high_watermark;
+    case Isolation::kReadCommitted:
+      return ends.last_stable_offset;
+    case Isolation::kReplica:
+      return ends.log_end;
   }
   return ends.log_start;
 }
@@ -39,25 +43,28 @@ std::int64_t readable_bytes(const Segment& segment, const Positioned& now) {
 }
 
 /// Where offset `bound` lies in its segment (semantics 11.9: inside a batch, its start).
-Result<std::int64_t> position_of_bound(const Segment& segment, Offset bound, const Positioned& now) {
+Result<std::int64_t> position_of_bound(const Segment& segment, Offset bound,
+                                       const Positioned& now) {
   const std::int64_t bytes = readable_bytes(segment, now);
   if (bound >= now.ends.log_end) return bytes;
   ONCELOG_TRY_ASSIGN(const std::optional<LocatedBatch> batch, segment.find_batch(bound, bytes));
   return batch ? batch->position : bytes;
 }
 
-/// Semantics 9.4: transactions aborted by a marker at or behind `from` that began below the region's upper bound.
+/// Semantics 9.4: transactions aborted by a marker at or behind `from` that began below the
+/// region's upper bound.
 std::vector<AbortedTransaction> aborted_in(const LogView& view, std::size_t index, Offset from,
                                            std::int64_t region_end, Offset log_end) {
   const auto entry = view.segments[index]->offset_index().at_or_behind(region_end);
-  const Offset upper = entry                                ? entry->offset
+  const Offset upper = entry                              ? entry->offset
                        : index + 1 < view.segments.size() ? view.segments[index + 1]->base_offset()
-                                                            : log_end;
+                                                          : log_end;
   std::vector<AbortedTransaction> aborted;
   for (; index < view.segments.size(); ++index) {
     const segment::TxnIndex& entries = view.segments[index]->txn_index();
     const std::size_t count = entries.size();
-    for (std::size_t i = entries.partition_point([&](const auto& e) { return e.last_offset < from; });
+    for (std::size_t i =
+             entries.partition_point([&](const auto& e) { return e.last_offset < from; });
          i < count; ++i) {
       if (entries[i].first_offset < upper) {
         aborted.push_back({entries[i].producer_id, entries[i].first_offset});
@@ -98,7 +105,8 @@ Result<Fetched> fetch_now(const LogView& view, const Positioned& now, Offset fro
   return fetched;
 }
 
-/// Sleeps until the bound lies above `bound`, the log is closed, or the deadline has passed; false in the last case.
+/// Sleeps until the bound lies above `bound`, the log is closed, or the deadline has passed; false
+/// in the last case.
 bool wait_above(const log::LogState& state, Isolation isolation, Offset bound, Deadline deadline) {
   state.waiting_count.fetch_add(1);
   std::unique_lock lock(state.wait_mutex);

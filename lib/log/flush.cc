@@ -1,8 +1,10 @@
-// flush.cc: what has been appended reaches stable storage: for whoever waits for it, at a roll, and to move the recovery point.
+// flush.cc: what has been appended reaches stable storage: for whoever waits for it, at a roll, and
+// to move the recovery point.
 //
-// Invariant: every batch below durable_end is on stable storage; every byte below the recovery point is, with its index and
-// epoch entries; the recovery point is persistent only after that.
-// Crash: before the checkpoint file is renamed, recovery begins at the older recovery point. Nothing else depends on the order.
+// Invariant: every batch below durable_end is on stable storage; every byte below the recovery
+// point is, with its index and epoch entries; the recovery point is persistent only after that.
+// Crash: before the checkpoint file is renamed, recovery begins at the older recovery point.
+// Nothing else depends on the order.
 #include <algorithm>
 
 #include "log/checkpoint.h"
@@ -30,14 +32,15 @@ struct Capture {
 Result<Capture> capture(LogState& state) {
   const std::scoped_lock lock(state.writer_mutex);
   ONCELOG_TRY(check_writable(state));
-  Capture now{state.closed_unsynced, state.active(), {}, state.is_directory_unsynced,
-              state.offsets.log_end(), state.offsets.high_watermark(), state.appended_bytes.load()};
+  Capture now{state.closed_unsynced,       state.active(),          {},
+              state.is_directory_unsynced, state.offsets.log_end(), state.offsets.high_watermark(),
+              state.appended_bytes.load()};
   if (state.are_epochs_unwritten) now.epochs = state.epochs.entries();
   return now;
 }
 
-/// A failed write of a shortcut or checkpoint for lack of space can be tried again; whatever else failed may have been a sync
-/// or a rename, after which the disk can no longer be believed.
+/// A failed write of a shortcut or checkpoint for lack of space can be tried again; whatever else
+/// failed may have been a sync or a rename, after which the disk can no longer be believed.
 Result<void> poison_unless_full(LogState& state, Result<void> result) {
   if (result || result.error().code == ErrorCode::STORAGE_FULL) return result;
   return std::unexpected(state.poison.set(result.error()));
@@ -76,10 +79,10 @@ Result<void> sync_files(LogState& state, const Capture& now, SyncScope scope) {
 void apply_sync(LogState& state, const Capture& now, SyncScope scope) {
   const std::scoped_lock lock(state.writer_mutex);
   auto& unsynced = state.closed_unsynced;
-  unsynced.erase(unsynced.begin(), unsynced.begin() + static_cast<std::ptrdiff_t>(now.closed.size()));
+  unsynced.erase(unsynced.begin(),
+                 unsynced.begin() + static_cast<std::ptrdiff_t>(now.closed.size()));
   if (unsynced.empty()) state.is_directory_unsynced = false;
-  if (scope == SyncScope::kRecoveryPoint && now.epochs &&
-      state.epochs.entries() == *now.epochs) {
+  if (scope == SyncScope::kRecoveryPoint && now.epochs && state.epochs.entries() == *now.epochs) {
     state.are_epochs_unwritten = false;
   }
   state.durable_end.store(now.end.value());
@@ -114,7 +117,8 @@ Result<void> sync_log(LogState& state, SyncScope scope, Offset needed) {
   apply_sync(state, now, scope);
   if (scope == SyncScope::kLog) return {};
   const PartitionCheckpoint checkpoint{now.end, {}, now.high_watermark};
-  ONCELOG_TRY(poison_unless_full(state, state.environment.checkpoints.save(state.name, checkpoint)));
+  ONCELOG_TRY(
+      poison_unless_full(state, state.environment.checkpoints.save(state.name, checkpoint)));
   state.recovery_point.store(now.end.value());
   state.flushed_bytes.store(now.appended_bytes);
   state.last_flush_ms.store(state.environment.clock.now().value());
@@ -144,10 +148,10 @@ Result<void> PartitionLog::roll() {
     const std::scoped_lock lock(state.writer_mutex);
     ONCELOG_TRY(log::check_writable(state));
     if (state.active()->bytes() == 0) return {};
-    ONCELOG_TRY_ASSIGN(const auto next, segment::Segment::create(
-                                            state.environment.vfs, state.directory,
-                                            state.offsets.log_end(), state.options.config,
-                                            state.environment.clock.now()));
+    ONCELOG_TRY_ASSIGN(
+        const auto next,
+        segment::Segment::create(state.environment.vfs, state.directory, state.offsets.log_end(),
+                                 state.options.config, state.environment.clock.now()));
     auto view = log::make_view(state, next, state.epochs.entries());
     log::reserve_roll(state);
 

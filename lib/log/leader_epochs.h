@@ -1,4 +1,5 @@
-// leader_epochs.h: leader epoch -> first offset (semantics 14). Values only; the log keeps the file.
+// leader_epochs.h: leader epoch -> first offset (semantics 14). Values only; the log keeps the
+// file.
 #pragma once
 
 #include <optional>

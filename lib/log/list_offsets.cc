@@ -17,7 +17,8 @@ using segment::Segment;
 /// The first record of a batch that is wanted, or nothing.
 template <class IsWanted>
 Result<std::optional<RecordView>> find_record(const Segment& segment, const LocatedBatch& batch,
-                                              const DecompressionLimits& limits, IsWanted is_wanted) {
+                                              const DecompressionLimits& limits,
+                                              IsWanted is_wanted) {
   std::vector<std::byte> bytes(static_cast<std::size_t>(batch.header.size_bytes()));
   ONCELOG_TRY_ASSIGN(const std::size_t read, segment.log_file()->read_at(bytes, batch.position));
   bytes.resize(read);
@@ -118,7 +119,7 @@ Result<OffsetFound> PartitionLog::list_offsets(Timestamp timestamp, Isolation is
   }
   const LogEnds ends = state_->published.read().ends;
   const std::shared_ptr<const LogView> view = state_->view.get();
-  const Offset limit = isolation == Isolation::kReplica          ? ends.log_end
+  const Offset limit = isolation == Isolation::kReplica         ? ends.log_end
                        : isolation == Isolation::kReadCommitted ? ends.last_stable_offset
                                                                 : ends.high_watermark;
   const std::vector<LeaderEpochStart>& epochs = view->epochs;

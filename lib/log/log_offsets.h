@@ -1,4 +1,5 @@
-// log_offsets.h: log start <= LSO <= high watermark <= log end, how each may move, and how readers see all of them at once.
+// log_offsets.h: log start <= LSO <= high watermark <= log end, how each may move, and how readers
+// see all of them at once.
 #pragma once
 
 #include <atomic>
@@ -18,8 +19,8 @@ struct Positioned {
 
 /// The master copy. Not thread-safe: the writer lock guards it.
 ///
-/// Invariant: log_start <= last_stable_offset <= high_watermark <= log_end. The log end goes back only by truncation, the
-/// high watermark only where its owner lowers it, the LSO with either.
+/// Invariant: log_start <= last_stable_offset <= high_watermark <= log_end. The log end goes back
+/// only by truncation, the high watermark only where its owner lowers it, the LSO with either.
 class LogOffsets {
  public:
   LogOffsets() = default;
@@ -48,7 +49,8 @@ class LogOffsets {
   Offset log_end_{};
 };
 
-/// One writer publishes, any thread reads a consistent copy without a lock: a sequence lock whose fields are atomics.
+/// One writer publishes, any thread reads a consistent copy without a lock: a sequence lock whose
+/// fields are atomics.
 class PublishedOffsets {
  public:
   void publish(const Positioned& now);

@@ -1,7 +1,9 @@
-// log_start.cc: the log start moves up: because the leader's did, or because records are deleted (semantics 16.1).
+// log_start.cc: the log start moves up: because the leader's did, or because records are deleted
+// (semantics 16.1).
 //
 // Invariant: the log start never passes the high watermark, and does not move the recovery point.
-// Crash: the log below the new start is synced, then the checkpoint is; only then does memory change. Die before: the old start.
+// Crash: the log below the new start is synced, then the checkpoint is; only then does memory
+// change. Die before: the old start.
 #include "log/log_state.h"
 
 namespace oncelog::log {

@@ -14,7 +14,8 @@ Error Poison::set(const Error& cause) {
 }
 
 Result<void> Poison::check() const {
-  if (!is_set_.load()) [[likely]] return {};
+  if (!is_set_.load()) [[likely]]
+    return {};
   const std::scoped_lock lock(mutex_);
   return fail(ErrorCode::PARTITION_POISONED, "nothing can be written before a reopen: ", cause_);
 }
@@ -58,9 +59,12 @@ void publish_ends(LogState& state) noexcept {
   now.end_segment_base = state.active()->base_offset();
   now.end_position = state.active()->bytes();
   state.published.publish(now);
-  // A read-modify-write, not a load: it is ordered with the waiter's own, so that one of the two sees the other.
+  // A read-modify-write, not a load: it is ordered with the waiter's own, so that one of the two
+  // sees the other.
   if (state.waiting_count.fetch_add(0) == 0) return;
-  { const std::scoped_lock lock(state.wait_mutex); }  // a waiter is either before its check or asleep
+  {
+    const std::scoped_lock lock(state.wait_mutex);
+  }  // a waiter is either before its check or asleep
   state.ends_moved.notify_all();
 }
 

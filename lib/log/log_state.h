@@ -1,7 +1,8 @@
 // log_state.h: what one PartitionLog owns, grouped by who guards it.
 //
-// Locks, in the order in which they may be taken: file_mutex, writer_mutex, wait_mutex. Appenders take the file lock only
-// after they have released the writer lock. Readers take none of the three; a reader that waits for bytes holds wait_mutex.
+// Locks, in the order in which they may be taken: file_mutex, writer_mutex, wait_mutex. Appenders
+// take the file lock only after they have released the writer lock. Readers take none of the three;
+// a reader that waits for bytes holds wait_mutex.
 #pragma once
 
 #include <atomic>
@@ -21,6 +22,7 @@
 #include "oncelog/partition_log.h"
 #include "producer/producer_table.h"
 #include "segment/segment.h"
+#include "snapshot/snapshot_store.h"
 
 namespace oncelog::log {
 
@@ -29,10 +31,12 @@ struct LogEnvironment {
   Vfs& vfs;
   Clock& clock;
   CheckpointKeeper& checkpoints;
+  snapshot::SnapshotStore& snapshots;
   const StoreOptions& store;
 };
 
-/// The first error after which nothing may be written any more (design: a failed sync poisons the partition).
+/// The first error after which nothing may be written any more (design: a failed sync poisons the
+/// partition).
 class Poison {
  public:
   /// Keeps the first cause; answers the error to return.
@@ -49,7 +53,10 @@ class Poison {
 struct LogState {
   LogState(TopicPartition partition, std::string path, const PartitionOptions& opened_with,
            const LogEnvironment& in)
-      : name(std::move(partition)), directory(std::move(path)), options(opened_with), environment(in) {}
+      : name(std::move(partition)),
+        directory(std::move(path)),
+        options(opened_with),
+        environment(in) {}
 
   // ---- set by open, then constant
   const TopicPartition name;
@@ -81,8 +88,8 @@ struct LogState {
   PublishedView view;
   std::atomic<std::int64_t> durable_end{0};
   std::atomic<std::int64_t> recovery_point{0};  ///< persistent; moved under file_mutex
-  std::atomic<std::int64_t> appended_bytes{0};   ///< since the log was opened
-  std::atomic<std::int64_t> flushed_bytes{0};    ///< of these, below the recovery point
+  std::atomic<std::int64_t> appended_bytes{0};  ///< since the log was opened
+  std::atomic<std::int64_t> flushed_bytes{0};   ///< of these, below the recovery point
   std::atomic<std::int64_t> last_flush_ms{0};
   std::atomic<bool> is_closed_for_readers{false};
   Poison poison;
@@ -118,20 +125,23 @@ void move_high_watermark(LogState& state, Offset to) noexcept;
 /// How much of the state a sync makes persistent.
 enum class SyncScope : std::uint8_t {
   kLog,            ///< closed segments, directory and active log: the durable end moves
-  kRecoveryPoint,  ///< index and epoch files as well, then the recovery point: recovery begins there
+  kRecoveryPoint,  ///< index and epoch files as well, then the recovery point: recovery begins
+                   ///< there
 };
-/// Syncs everything appended before the call; appends go on meanwhile. Nothing to do if the durable end is at or above
-/// `needed` already (scope kLog). Takes file_mutex and, briefly, writer_mutex.
+/// Syncs everything appended before the call; appends go on meanwhile. Nothing to do if the durable
+/// end is at or above `needed` already (scope kLog). Takes file_mutex and, briefly, writer_mutex.
 Result<void> sync_log(LogState& state, SyncScope scope, Offset needed);
 
-/// Whether the recovery point should be made persistent now: after a roll, by flush.messages or flush.ms, or because so many
-/// bytes lie behind it.
+/// Whether the recovery point should be made persistent now: after a roll, by flush.messages or
+/// flush.ms, or because so many bytes lie behind it.
 [[nodiscard]] bool is_flush_due(LogState& state, bool has_rolled);
 
-/// Raises the log start as a leader's answer or deleteRecords asks (semantics 16.1). Takes both locks.
+/// Raises the log start as a leader's answer or deleteRecords asks (semantics 16.1). Takes both
+/// locks.
 Result<void> raise_log_start(LogState& state, Offset to);
 
-/// Opens, recovers or creates the partition in `directory`. Nothing is changed by an open that is refused.
+/// Opens, recovers or creates the partition in `directory`. Nothing is changed by an open that is
+/// refused.
 struct OpenRequest {
   TopicPartition name{};
   std::string directory{};
@@ -143,7 +153,8 @@ struct OpenRequest {
 Result<std::unique_ptr<LogState>> open_log(const OpenRequest& request,
                                            const LogEnvironment& environment);
 
-/// Flushes, writes what Kafka needs, and closes; the record of the clean end is the store's to keep.
+/// Flushes, writes what Kafka needs, and closes; the record of the clean end is the store's to
+/// keep.
 Result<CleanEnd> close_log(LogState& state);
 /// Verbs answer MISUSE from now on. For a store that goes away without a clean close.
 void abandon_log(LogState& state);

@@ -1,4 +1,5 @@
-// log_view.h: an immutable list of segments and leader epochs; readers hold one, writers publish the next.
+// log_view.h: an immutable list of segments and leader epochs; readers hold one, writers publish
+// the next.
 #pragma once
 
 #include <array>
@@ -17,9 +18,10 @@ struct LogView {
   std::vector<LeaderEpochStart> epochs{};
 };
 
-/// Hands the current view to any thread. Readers never wait for the writer: they count themselves into one of two slots and
-/// copy a shared_ptr; the writer fills the other slot, once the readers that are still copying from it have left.
-/// (std::atomic<shared_ptr> of this standard library is a spin lock, which a preempted appender would hold.)
+/// Hands the current view to any thread. Readers never wait for the writer: they count themselves
+/// into one of two slots and copy a shared_ptr; the writer fills the other slot, once the readers
+/// that are still copying from it have left. (std::atomic<shared_ptr> of this standard library is a
+/// spin lock, which a preempted appender would hold.)
 class PublishedView {
  public:
   [[nodiscard]] std::shared_ptr<const LogView> get() const {

@@ -42,8 +42,8 @@ LeaderEpochEnd PartitionLog::epoch_end(LeaderEpoch epoch) const {
   return log::end_of_epoch(state_->view.get()->epochs, epoch, log_end);
 }
 
-// An epoch without a batch is in no log bytes: its file must be on stable storage before anything is appended under it. So
-// this rare verb, unlike all others, writes under the append lock.
+// An epoch without a batch is in no log bytes: its file must be on stable storage before anything
+// is appended under it. So this rare verb, unlike all others, writes under the append lock.
 Result<void> PartitionLog::assign_leader_epoch(LeaderEpoch epoch) {
   if (epoch < LeaderEpoch(0)) {
     return fail(ErrorCode::INVALID_REQUEST, "assign_leader_epoch: ", epoch, " is negative");
@@ -56,9 +56,8 @@ Result<void> PartitionLog::assign_leader_epoch(LeaderEpoch epoch) {
   epochs.assign(epoch, state.offsets.log_end());
   auto view = log::make_view(state, nullptr, epochs.entries());
 
-  auto written =
-      log::write_leader_epochs(state.environment.vfs, state.path(segment::kLeaderEpochFile),
-                               epochs.entries());
+  auto written = log::write_leader_epochs(state.environment.vfs,
+                                          state.path(segment::kLeaderEpochFile), epochs.entries());
   if (!written && written.error().code == ErrorCode::STORAGE_FULL) return written;
   if (!written) return std::unexpected(state.poison.set(written.error()));
 

@@ -1,9 +1,9 @@
 // recovery.cc: open: torn tail or damage, indexes and producers rebuilt.
 //
-// Invariant: what is below the recovery point is never cut; what is published was read from the disk and is synced.
-// 1 check: settle leftovers, read everything, decide. Refused here: the log is as it was.
-// 2 write: cut what is torn, remove what lies behind, write stale indexes; sync. Die here: the next open does it again.
-// 3 apply: the state is published.
+// Invariant: what is below the recovery point is never cut; what is published was read from the
+// disk and is synced. 1 check: settle leftovers, read everything, decide. Refused here: the log is
+// as it was. 2 write: cut what is torn, remove what lies behind, write stale indexes; sync. Die
+// here: the next open does it again. 3 apply: the state is published.
 #include <algorithm>
 
 #include "log/recovery.h"
@@ -35,11 +35,12 @@ Result<void> create_partition(LogState& state, Offset base) {
   ONCELOG_TRY_ASSIGN(const std::string topic_id,
                      read_topic_id(vfs, state.path(segment::kPartitionMetadataFile)));
   if (topic_id.empty()) {
-    ONCELOG_TRY(write_topic_id(vfs, state.path(segment::kPartitionMetadataFile), random_topic_id()));
+    ONCELOG_TRY(
+        write_topic_id(vfs, state.path(segment::kPartitionMetadataFile), random_topic_id()));
   }
-  ONCELOG_TRY_ASSIGN(const auto active, Segment::create(vfs, state.directory, base,
-                                                        state.options.config,
-                                                        state.environment.clock.now()));
+  ONCELOG_TRY_ASSIGN(const auto active,
+                     Segment::create(vfs, state.directory, base, state.options.config,
+                                     state.environment.clock.now()));
   ONCELOG_TRY(active->sync());
   ONCELOG_TRY(vfs.sync_directory(state.directory));
   ONCELOG_TRY(vfs.sync_directory(state.directory + "/.."));
@@ -51,12 +52,14 @@ Result<void> create_partition(LogState& state, Offset base) {
 
 Trust trust_of(const OpenRequest& request, const std::vector<Offset>& bases) {
   if (request.clean_end) return {request.clean_end->next_offset, true};
-  if (request.was_clean_for_kafka) return {request.checkpoint.recovery_point.value_or(Offset(0)), true};
+  if (request.was_clean_for_kafka)
+    return {request.checkpoint.recovery_point.value_or(Offset(0)), true};
   if (request.checkpoint.recovery_point) return {*request.checkpoint.recovery_point, false};
   return {bases.back(), false, false};
 }
 
-/// After a failed sync the cache may look right and the disk not be: what recovery believes must come from the disk.
+/// After a failed sync the cache may look right and the disk not be: what recovery believes must
+/// come from the disk.
 Result<void> read_from_disk_only(const LogState& state, const std::vector<Offset>& bases,
                                  Offset recovery_point) {
   for (std::size_t i = 0; i < bases.size(); ++i) {
@@ -70,7 +73,8 @@ Result<void> read_from_disk_only(const LogState& state, const std::vector<Offset
   return {};
 }
 
-/// Loads the epoch file; answers from which offset on batches may add epochs: all, if the file is of no use.
+/// Loads the epoch file; answers from which offset on batches may add epochs: all, if the file is
+/// of no use.
 Result<Offset> load_epochs(LogState& state, Offset recovery_point) {
   Vfs& vfs = state.environment.vfs;
   const std::string path = state.path(segment::kLeaderEpochFile);
@@ -79,8 +83,31 @@ Result<Offset> load_epochs(LogState& state, Offset recovery_point) {
     state.epochs = LeaderEpochs(*stored);
     return recovery_point;
   }
-  if (!stored) state.report.files_rebuilt.emplace_back(segment::kLeaderEpochFile);
+  if (!stored && stored.error().os_errno != 0) return std::unexpected(stored.error());
+  if (!stored) {
+    state.report.warnings.push_back(stored.error().text());
+    state.report.files_rebuilt.emplace_back(segment::kLeaderEpochFile);
+    state.are_epochs_unwritten = true;
+  }
   return Offset(0);
+}
+
+/// One pass that replays producers behind their newest checkpoint; all of the log if there is none,
+/// or if it is newer than what is left of the log.
+Result<LogScan> scan_from_snapshot(LogState& state, const std::vector<Offset>& bases,
+                                   Offset epochs_from, bool keep_sparser_indexes) {
+  ScanOptions options{epochs_from, Offset(0), keep_sparser_indexes};
+  ONCELOG_TRY_ASSIGN(const auto checkpoint, state.environment.snapshots.load(state.name));
+  if (!checkpoint) return scan_log(state, bases, options);
+  for (const auto& [id, entry] : checkpoint->entries) state.producers.restore(id, entry);
+  options.replay_from = checkpoint->offset;
+  const LeaderEpochs stored_epochs = state.epochs;
+  ONCELOG_TRY_ASSIGN(LogScan scan, scan_log(state, bases, options));
+  if (checkpoint->offset <= scan.end) return scan;
+  state.producers.clear();
+  state.epochs = stored_epochs;
+  options.replay_from = Offset(0);
+  return scan_log(state, bases, options);
 }
 
 /// Refuses what must not be cut (design promise 5, section 3).
@@ -116,15 +143,17 @@ Result<void> check_damage(const LogState& state, const LogScan& scan, const Trus
   return {};
 }
 
-Result<void> check_clean_end(const LogState& state, const OpenRequest& request, const LogScan& scan) {
+Result<void> check_clean_end(const LogState& state, const OpenRequest& request,
+                             const LogScan& scan) {
   if (!request.clean_end) return {};
   const CleanEnd found{scan.end, scan.file_bytes.back(), scan.last_batch_crc};
   if (found == *request.clean_end) return {};
   return refuse(state, "the clean close left the end at offset " +
                            std::to_string(request.clean_end->next_offset.value()) + " with " +
                            std::to_string(request.clean_end->active_bytes) +
-                           " bytes in the last segment; found " + std::to_string(found.next_offset.value()) +
-                           " with " + std::to_string(found.active_bytes));
+                           " bytes in the last segment; found " +
+                           std::to_string(found.next_offset.value()) + " with " +
+                           std::to_string(found.active_bytes));
 }
 
 /// The write beat of a cut: the damaged segment ends before the damage, later ones go.
@@ -145,7 +174,8 @@ Result<void> cut(LogState& state, const LogScan& scan, const std::vector<Offset>
     }
   }
   if (damage.is_segment_misplaced) return vfs.sync_directory(state.directory);
-  const std::string log = segment::segment_file_name(bases[damage.segment_index], segment::kLogSuffix);
+  const std::string log =
+      segment::segment_file_name(bases[damage.segment_index], segment::kLogSuffix);
   const std::int64_t bytes = scan.file_bytes.back() - damage.position;
   if (!damage.is_zero_tail) {
     state.report.cuts.push_back({log, damage.position, bytes, scan.end, damage.reason});
@@ -168,9 +198,9 @@ Result<void> open_segments(LogState& state, const LogScan& scan, const std::vect
     report_index(state, bases[i], segment::kOffsetIndexSuffix, contents.offset_index.is_file_stale);
     report_index(state, bases[i], segment::kTimeIndexSuffix, contents.time_index.is_file_stale);
     report_index(state, bases[i], segment::kTxnIndexSuffix, contents.txn_index.is_file_stale);
-    ONCELOG_TRY_ASSIGN(auto opened, Segment::open(state.environment.vfs, state.directory, bases[i],
-                                                  state.options.config,
-                                                  state.environment.clock.now(), contents));
+    ONCELOG_TRY_ASSIGN(
+        auto opened, Segment::open(state.environment.vfs, state.directory, bases[i],
+                                   state.options.config, state.environment.clock.now(), contents));
     ONCELOG_TRY(opened->write_indexes());
     if (!state.report.was_clean) ONCELOG_TRY(opened->sync());
     state.segments.push_back(std::move(opened));
@@ -178,7 +208,8 @@ Result<void> open_segments(LogState& state, const LogScan& scan, const std::vect
   return {};
 }
 
-/// Removes what later verbs would make wrong: index files without a log, and snapshots that are true only for this end.
+/// Removes what later verbs would make wrong: index files without a log, and snapshots that are
+/// true only for this end.
 Result<void> remove_strays(LogState& state, const DirectoryContent& content) {
   Vfs& vfs = state.environment.vfs;
   for (const std::string& name : content.orphans) {
@@ -204,7 +235,8 @@ void publish(LogState& state, const OpenRequest& request, Offset log_start, Offs
   state.last_flush_ms.store(state.environment.clock.now().value());
   state.report.producers_rebuilt = static_cast<std::int64_t>(state.producers.count());
   const bool is_manual = state.high_watermark_policy == HighWatermarkPolicy::kManual;
-  move_high_watermark(state, is_manual ? request.checkpoint.high_watermark.value_or(log_start) : end);
+  move_high_watermark(state,
+                      is_manual ? request.checkpoint.high_watermark.value_or(log_start) : end);
 }
 
 Result<void> recover(LogState& state, const OpenRequest& request, const DirectoryContent& content) {
@@ -215,7 +247,7 @@ Result<void> recover(LogState& state, const OpenRequest& request, const Director
   }
   ONCELOG_TRY_ASSIGN(const Offset epochs_from, load_epochs(state, trust.recovery_point));
   ONCELOG_TRY_ASSIGN(const LogScan scan,
-                     scan_log(state, content.bases, epochs_from, trust.is_clean));
+                     scan_from_snapshot(state, content.bases, epochs_from, trust.is_clean));
   ONCELOG_TRY(check_damage(state, scan, trust, content.bases));
   ONCELOG_TRY(check_clean_end(state, request, scan));
   const Offset log_start =

@@ -1,4 +1,5 @@
-// recovery.h: pieces of opening a log, each of one purpose: leftovers, one pass over the batches, the cut.
+// recovery.h: pieces of opening a log, each of one purpose: leftovers, one pass over the batches,
+// the cut.
 #pragma once
 
 #include <map>
@@ -15,13 +16,13 @@ namespace oncelog::log {
 
 /// What lies in a partition directory once interrupted swaps are completed.
 struct DirectoryContent {
-  std::vector<Offset> bases{};              ///< of the `.log` files, ascending
-  std::vector<std::string> orphans{};       ///< index files without a `.log`
+  std::vector<Offset> bases{};         ///< of the `.log` files, ascending
+  std::vector<std::string> orphans{};  ///< index files without a `.log`
   std::vector<std::string> kafka_snapshots{};
 };
 
-/// Finishes or undoes what a compaction or deletion had begun (semantics 21.2-21.4), then lists the directory. Can be
-/// interrupted anywhere and done again.
+/// Finishes or undoes what a compaction or deletion had begun (semantics 21.2-21.4), then lists the
+/// directory. Can be interrupted anywhere and done again.
 Result<DirectoryContent> settle_directory(LogState& state);
 
 /// Where the batches of a log cease to be believable.
@@ -29,24 +30,29 @@ struct Damage {
   std::size_t segment_index = 0;
   std::int64_t position = 0;
   std::string reason{};
-  bool is_zero_tail = false;   ///< only zeros, of a preallocated segment
+  bool is_zero_tail = false;  ///< only zeros, of a preallocated segment
   bool has_batches_behind = false;
   bool is_segment_misplaced = false;  ///< its base lies below batches before it
-  bool is_legacy = false;      ///< magic 0 or 1: not damaged, but not for us
+  bool is_legacy = false;             ///< magic 0 or 1: not damaged, but not for us
 };
 
 /// What one pass over all segments found. Nothing has been changed by it but the producer table.
 struct LogScan {
   std::vector<segment::SegmentContents> segments{};
   std::vector<std::int64_t> file_bytes{};
-  Offset end{};                       ///< next offset of the last batch, or the last segment's base
-  std::uint32_t last_batch_crc = 0;   ///< of the last segment; 0 if it is empty
-  std::optional<Damage> damage{};     ///< the last entry of `segments` ends where it begins
+  Offset end{};                      ///< next offset of the last batch, or the last segment's base
+  std::uint32_t last_batch_crc = 0;  ///< of the last segment; 0 if it is empty
+  std::optional<Damage> damage{};    ///< the last entry of `segments` ends where it begins
 };
 
-/// Reads every batch of the segments up to the first damage: CRC, order, producers, leader epochs from `epochs_from` on,
-/// indexes. The recovery point tells how strict offsets are no further than in messages.
-Result<LogScan> scan_log(LogState& state, const std::vector<Offset>& bases, Offset epochs_from,
-                         bool keep_sparser_indexes);
+struct ScanOptions {
+  Offset epochs_from{};  ///< batches from here on may begin leader epochs that the file has not
+  Offset replay_from{};  ///< the producer table is right up to here; 0: it is empty
+  bool keep_sparser_indexes = false;
+};
+/// Reads every batch of the segments up to the first damage: CRC, order, producers, leader epochs,
+/// indexes. Changes nothing but the producer table and the epochs in memory.
+Result<LogScan> scan_log(LogState& state, const std::vector<Offset>& bases,
+                         const ScanOptions& options);
 
 }  // namespace oncelog::log

@@ -1,7 +1,7 @@
 // scan_log.cc: one pass over every batch of a log: what is believable, and the state that it makes.
 //
-// Invariant: a batch counts iff it is whole, its CRC is right, and it begins at or above the end of all batches before it and
-// within its segment. The first that does not ends the scan.
+// Invariant: a batch counts iff it is whole, its CRC is right, and it begins at or above the end of
+// all batches before it and within its segment. The first that does not ends the scan.
 #include <algorithm>
 #include <array>
 #include <limits>
@@ -28,8 +28,9 @@ Result<bool> is_all_zero(const File& file, std::int64_t begin, std::int64_t end)
   std::vector<std::byte> buffer(1 << 16);
   while (begin < end) {
     const auto wanted = std::min<std::int64_t>(end - begin, std::ssize(buffer));
-    ONCELOG_TRY_ASSIGN(const std::size_t read,
-                       file.read_at(std::span(buffer).first(static_cast<std::size_t>(wanted)), begin));
+    ONCELOG_TRY_ASSIGN(
+        const std::size_t read,
+        file.read_at(std::span(buffer).first(static_cast<std::size_t>(wanted)), begin));
     if (read == 0) return true;
     const auto is_zero = [](std::byte byte) { return byte == std::byte{}; };
     if (!std::ranges::all_of(std::span(buffer).first(read), is_zero)) return false;
@@ -52,8 +53,8 @@ Result<bool> is_legacy_at(const File& file, std::int64_t position, std::int64_t 
 
 class Scanner {
  public:
-  Scanner(LogState& state, const std::vector<Offset>& bases, Offset epochs_from, bool keep_sparser)
-      : state_(state), bases_(bases), epochs_from_(epochs_from), keep_sparser_(keep_sparser) {}
+  Scanner(LogState& state, const std::vector<Offset>& bases, const ScanOptions& options)
+      : state_(state), bases_(bases), options_(options) {}
 
   Result<LogScan> run() {
     for (std::size_t i = 0; i < bases_.size(); ++i) {
@@ -76,10 +77,13 @@ class Scanner {
     }
     IndexBuilder builder(base, state_.options.config);
     ONCELOG_TRY(builder.load_stored(state_.environment.vfs, state_.directory));
-    // An empty segment below the present end cannot be: its base is at or above all batches before it.
+    if (base < options_.replay_from) builder.keep_stored_aborted();
+    // An empty segment below the present end cannot be: its base is at or above all batches before
+    // it.
     if (base < scan_.end) {
-      note_damage(index, 0, "the segment's base lies below the end " +
-                                std::to_string(scan_.end.value()) + " of the segment before");
+      note_damage(index, 0,
+                  "the segment's base lies below the end " + std::to_string(scan_.end.value()) +
+                      " of the segment before");
       scan_.damage->is_segment_misplaced = true;
     }
     scan_.end = std::max(scan_.end, base);
@@ -91,7 +95,7 @@ class Scanner {
     }
     state_.report.segments_read += 1;
     state_.report.bytes_read += builder.bytes();
-    scan_.segments.push_back(builder.finish(keep_sparser_));
+    scan_.segments.push_back(builder.finish(options_.keep_sparser_indexes));
     scan_.file_bytes.push_back(file_bytes);
     if (scan_.damage) ONCELOG_TRY(examine_damage(*file, file_bytes));
     return {};
@@ -101,8 +105,8 @@ class Scanner {
     while (true) {
       ONCELOG_TRY_ASSIGN(const std::optional<RecordBatchView> batch, batches.next());
       if (!batch) return {};
-      const BatchHeader header = record::decode_batch_header(
-          batch->bytes().first<record::kHeaderBytes>());
+      const BatchHeader header =
+          record::decode_batch_header(batch->bytes().first<record::kHeaderBytes>());
       if (std::string reason = why_out_of_place(index, header); !reason.empty()) {
         note_damage(index, batches.batch_position(), std::move(reason));
         return {};
@@ -130,6 +134,21 @@ class Scanner {
 
   Result<void> apply_batch(const RecordBatchView& batch, const BatchHeader& header,
                            IndexBuilder& builder) {
+    builder.add_batch(header);
+    if (header.base_offset >= options_.replay_from) ONCELOG_TRY(replay(batch, header, builder));
+    // Only what the file cannot know yet: below the recovery point it may have dropped epochs on
+    // purpose (14.2).
+    if (header.base_offset >= options_.epochs_from &&
+        header.leader_epoch > state_.epochs.latest()) {
+      state_.epochs.assign(header.leader_epoch, header.base_offset);
+      state_.are_epochs_unwritten = true;
+    }
+    return {};
+  }
+
+  /// Producers and transactions, as a follower that appends the batch (semantics 20.5).
+  Result<void> replay(const RecordBatchView& batch, const BatchHeader& header,
+                      IndexBuilder& builder) {
     std::optional<ControlRecord> control;
     if (header.is_control()) {
       ONCELOG_TRY_ASSIGN(control, batch.control_record());
@@ -139,15 +158,9 @@ class Scanner {
     ONCELOG_TRY(pending.check(header, control, producer::Strictness::kReplication));
     pending.prepare();
     state_.producers.apply(pending);
-    builder.add_batch(header);
     for (const AbortedTransactionEntry& entry : pending.aborted()) {
-      builder.add_aborted({entry.producer_id, entry.first_offset, entry.last_offset,
-                           entry.last_stable_offset});
-    }
-    // Only what the file cannot know yet: below the recovery point it may have dropped epochs on purpose (14.2).
-    if (header.base_offset >= epochs_from_ && header.leader_epoch > state_.epochs.latest()) {
-      state_.epochs.assign(header.leader_epoch, header.base_offset);
-      state_.are_epochs_unwritten = true;
+      builder.add_aborted(
+          {entry.producer_id, entry.first_offset, entry.last_offset, entry.last_stable_offset});
     }
     return {};
   }
@@ -167,7 +180,8 @@ class Scanner {
                        segment::find_next_batch(file, damage.position + 1, file_bytes));
     damage.has_batches_behind = behind.has_value();
     for (std::size_t i = damage.segment_index + 1; i < bases_.size(); ++i) {
-      const std::string path = state_.path(segment::segment_file_name(bases_[i], segment::kLogSuffix));
+      const std::string path =
+          state_.path(segment::segment_file_name(bases_[i], segment::kLogSuffix));
       ONCELOG_TRY_ASSIGN(const auto status, state_.environment.vfs.status(path));
       if (status && status->bytes > 0) damage.has_batches_behind = true;
     }
@@ -176,16 +190,15 @@ class Scanner {
 
   LogState& state_;
   const std::vector<Offset>& bases_;
-  const Offset epochs_from_;
-  const bool keep_sparser_;
+  const ScanOptions& options_;
   LogScan scan_;
 };
 
 }  // namespace
 
-Result<LogScan> scan_log(LogState& state, const std::vector<Offset>& bases, Offset epochs_from,
-                         bool keep_sparser_indexes) {
-  return Scanner(state, bases, epochs_from, keep_sparser_indexes).run();
+Result<LogScan> scan_log(LogState& state, const std::vector<Offset>& bases,
+                         const ScanOptions& options) {
+  return Scanner(state, bases, options).run();
 }
 
 }  // namespace oncelog::log

@@ -1,6 +1,8 @@
-// settle_directory.cc: what an interrupted compaction, roll or deletion has left, finished or undone.
+// settle_directory.cc: what an interrupted compaction, roll or deletion has left, finished or
+// undone.
 //
-// Crash: every step is a removal or a rename that the next open would do again (semantics 21.2-21.4, 21.15).
+// Crash: every step is a removal or a rename that the next open would do again
+// (semantics 21.2-21.4, 21.15).
 #include <algorithm>
 
 #include "log/recovery.h"
@@ -44,7 +46,8 @@ class Settlement {
       first_cleaned = first_cleaned ? std::min(*first_cleaned, base) : base;
     }
     return remove_if([&](const std::string& name) {
-      // A `.cleaned` that is left proves that the swap had not begun for it, nor for any base above.
+      // A `.cleaned` that is left proves that the swap had not begun for it, nor for any base
+      // above.
       return has_suffix(name, kDeletedSuffix) || has_suffix(name, kCleanedSuffix) ||
              (first_cleaned && has_suffix(name, kSwapSuffix) &&
               *offset_of_file_name(name) >= *first_cleaned);
@@ -58,8 +61,9 @@ class Settlement {
       if (!has_suffix(name, std::string(kLogSuffix) + std::string(kSwapSuffix))) continue;
       const Offset base = *offset_of_file_name(name);
       ONCELOG_TRY_ASSIGN(const Offset next, next_offset_of(vfs_, state_.path(name), base));
-      replaced = replaced ? std::pair(std::min(replaced->first, base), std::max(replaced->second, next))
-                          : std::pair(base, next);
+      replaced = replaced
+                     ? std::pair(std::min(replaced->first, base), std::max(replaced->second, next))
+                     : std::pair(base, next);
     }
     if (!replaced) return {};
     return remove_if([&](const std::string& name) {
@@ -90,7 +94,8 @@ class Settlement {
     }
     std::ranges::sort(content.bases);
     for (const std::string& name : names_) {
-      for (const std::string_view suffix : {kOffsetIndexSuffix, kTimeIndexSuffix, kTxnIndexSuffix}) {
+      for (const std::string_view suffix :
+           {kOffsetIndexSuffix, kTimeIndexSuffix, kTxnIndexSuffix}) {
         const auto base = offset_of_file_name(name, suffix);
         if (base && !std::ranges::binary_search(content.bases, *base)) {
           content.orphans.push_back(name);

@@ -35,8 +35,8 @@ Result<void> check_sequence(const ProducerEntry& entry, const BatchHeader& heade
   const Sequence first = header.base_sequence;
   const bool is_new_epoch = header.producer_epoch != entry.epoch;
   const Sequence last = entry.last_sequence();
-  const bool is_next = is_new_epoch ? first == Sequence(0)
-                                    : first == record::increment_sequence(last, 1);
+  const bool is_next =
+      is_new_epoch ? first == Sequence(0) : first == record::increment_sequence(last, 1);
   if (is_next) return {};
   return fail(ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER, "append: producer ", header.producer_id,
               " epoch ", header.producer_epoch, " sends sequence ", first, ", expected ",

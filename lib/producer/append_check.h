@@ -1,5 +1,5 @@
-// append_check.h: accept, answer as a duplicate, or refuse: idempotence and transactions of one batch against the
-// entry of its producer (semantics 5 and 6). Pure.
+// append_check.h: accept, answer as a duplicate, or refuse: idempotence and transactions of one
+// batch against the entry of its producer (semantics 5 and 6). Pure.
 #pragma once
 
 #include <optional>
@@ -20,11 +20,12 @@ enum class Strictness : std::uint8_t {
 
 /// What the check says of a batch that is not refused.
 struct AppendVerdict {
-  const RememberedBatch* duplicate_of = nullptr;  ///< the answer of its first append, if it is a retry
+  const RememberedBatch* duplicate_of =
+      nullptr;  ///< the answer of its first append, if it is a retry
 };
 
-/// `entry` is null for a producer that is not known. The batch must have a producer id; `control` is its first record if
-/// it is a control batch that has one.
+/// `entry` is null for a producer that is not known. The batch must have a producer id; `control`
+/// is its first record if it is a control batch that has one.
 Result<AppendVerdict> check_append(const ProducerEntry* entry, const record::BatchHeader& header,
                                    const std::optional<ControlRecord>& control,
                                    Strictness strictness);

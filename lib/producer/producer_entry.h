@@ -18,8 +18,8 @@ inline constexpr std::size_t kWindowBatches = 5;
 struct RememberedBatch {
   Sequence last_sequence = kNoSequence;
   Offset last_offset = kNoOffset;
-  std::int32_t offset_delta = 0;        ///< last offset − first offset
-  Timestamp timestamp = kNoTimestamp;   ///< the batch's max timestamp
+  std::int32_t offset_delta = 0;       ///< last offset − first offset
+  Timestamp timestamp = kNoTimestamp;  ///< the batch's max timestamp
 
   [[nodiscard]] Sequence first_sequence() const {
     return record::decrement_sequence(last_sequence, offset_delta);
@@ -39,7 +39,9 @@ class ProducerEntry {
   Timestamp last_timestamp = kNoTimestamp;
   std::optional<Offset> transaction_first_offset{};
 
-  [[nodiscard]] std::span<const RememberedBatch> window() const { return {batches_.data(), count_}; }
+  [[nodiscard]] std::span<const RememberedBatch> window() const {
+    return {batches_.data(), count_};
+  }
   /// The last data batch, or null if none is known.
   [[nodiscard]] const RememberedBatch* last_batch() const {
     return count_ == 0 ? nullptr : &batches_[count_ - 1];

@@ -77,6 +77,12 @@ std::optional<Offset> ProducerTable::first_unstable_offset() const {
   return std::min(open_.begin()->first, unreleased_.begin()->first);
 }
 
+void ProducerTable::clear() {
+  entries_.clear();
+  open_.clear();
+  unreleased_.clear();
+}
+
 void ProducerTable::restore(ProducerId id, const ProducerEntry& entry) {
   entries_[id] = entry;
   if (entry.transaction_first_offset) open_[*entry.transaction_first_offset] = {id, Offset{}};
@@ -137,8 +143,7 @@ Result<AppendVerdict> PendingAppend::check(const record::BatchHeader& header,
         check_append(&find_change(header.producer_id).after, header, control, strictness));
     if (verdict.duplicate_of != nullptr) return verdict;
   }
-  const TransactionStep step =
-      apply_append(find_change(header.producer_id).after, header, control);
+  const TransactionStep step = apply_append(find_change(header.producer_id).after, header, control);
   if (step.has_started) started_.emplace_back(header.base_offset, header.producer_id);
   if (step.completed) completed_.push_back(*step.completed);
   return AppendVerdict{};
@@ -156,7 +161,8 @@ void PendingAppend::prepare() {
 }
 
 std::size_t PendingAppend::aborted_count() const {
-  return static_cast<std::size_t>(std::ranges::count_if(completed_, &CompletedTransaction::is_aborted));
+  return static_cast<std::size_t>(
+      std::ranges::count_if(completed_, &CompletedTransaction::is_aborted));
 }
 
 void PendingAppend::clear() {

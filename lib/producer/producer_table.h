@@ -1,4 +1,5 @@
-// producer_table.h: all producers of a partition, its open transactions and those not yet below the high watermark.
+// producer_table.h: all producers of a partition, its open transactions and those not yet below the
+// high watermark.
 #pragma once
 
 #include <cstddef>
@@ -27,7 +28,8 @@ class ProducerTable {
   [[nodiscard]] std::vector<ProducerInfo> list() const;
   [[nodiscard]] std::vector<std::pair<ProducerId, ProducerEntry>> entries() const;
 
-  /// Makes the changes of a checked append; cannot fail. Then pending.aborted() has the entries for the transaction index.
+  /// Makes the changes of a checked append; cannot fail. Then pending.aborted() has the entries for
+  /// the transaction index.
   void apply(PendingAppend& pending) noexcept;
 
   /// Releases completed transactions whose marker lies below the high watermark (semantics 7.3).
@@ -36,6 +38,8 @@ class ProducerTable {
   /// First offset of the earliest transaction that is open or completed but not yet released (7.1).
   [[nodiscard]] std::optional<Offset> first_unstable_offset() const;
 
+  /// Forgets everything.
+  void clear();
   /// Puts an entry as a snapshot has it.
   void restore(ProducerId id, const ProducerEntry& entry);
 
@@ -55,7 +59,8 @@ class ProducerTable {
   using Entries = std::unordered_map<ProducerId, ProducerEntry, IdHash>;
   using Transactions = std::map<Offset, Transaction>;  // by first offset
 
-  /// LSO as the transaction index stores it (9.2): the oldest open transaction of another producer, else behind the marker.
+  /// LSO as the transaction index stores it (9.2): the oldest open transaction of another producer,
+  /// else behind the marker.
   [[nodiscard]] Offset stable_offset_after(const CompletedTransaction& completed) const;
 
   Entries entries_;
@@ -63,14 +68,15 @@ class ProducerTable {
   Transactions unreleased_;
 };
 
-/// What one append (of one batch, or of several as a follower) will change. Made by check beats, given to apply.
-/// Reusable: clear() keeps its memory, so that a steady append allocates nothing.
+/// What one append (of one batch, or of several as a follower) will change. Made by check beats,
+/// given to apply. Reusable: clear() keeps its memory, so that a steady append allocates nothing.
 class PendingAppend {
  public:
   explicit PendingAppend(ProducerTable& table) : table_(table) {}
 
-  /// Checks one more batch against the table and the batches before it, and stages its changes unless it is a duplicate.
-  /// A batch without a producer id changes nothing. After a refusal: clear().
+  /// Checks one more batch against the table and the batches before it, and stages its changes
+  /// unless it is a duplicate. A batch without a producer id changes nothing. After a refusal:
+  /// clear().
   Result<AppendVerdict> check(const record::BatchHeader& header,
                               const std::optional<ControlRecord>& control, Strictness strictness);
   /// Allocates all that apply needs.
@@ -78,7 +84,8 @@ class PendingAppend {
   void clear();
 
   [[nodiscard]] std::size_t aborted_count() const;
-  /// After apply: entries for the transaction index, in the order of their markers; `segment` is not set.
+  /// After apply: entries for the transaction index, in the order of their markers; `segment` is
+  /// not set.
   [[nodiscard]] const std::vector<AbortedTransactionEntry>& aborted() const { return aborted_; }
 
  private:
@@ -93,7 +100,8 @@ class PendingAppend {
 
   ProducerTable& table_;
   std::vector<Change> changes_;
-  std::unordered_map<ProducerId, std::size_t, ProducerTable::IdHash> change_index_;  // once there are many
+  std::unordered_map<ProducerId, std::size_t, ProducerTable::IdHash>
+      change_index_;  // once there are many
   std::vector<std::pair<Offset, ProducerId>> started_;
   std::vector<CompletedTransaction> completed_;
   // Made by prepare():

@@ -212,17 +212,25 @@ class BatchSearch {
 
   /// Answers `position` if the batch has a right CRC, as far as the costs allow to know.
   Result<std::optional<std::int64_t>> try_batch(const BatchHeader& header, std::int64_t position) {
-    ONCELOG_TRY_ASSIGN(const bool has_follower, is_followed(position + header.size_bytes()));
-    std::int64_t& spent_bytes = has_follower ? spent_followed_bytes_ : spent_lone_bytes_;
-    const std::int64_t stretch_bytes = (has_follower ? end_ : position) - begin_;
-    const std::int64_t allowed_bytes = kSearchBytesFree + kSearchFactor * stretch_bytes;
-    if (spent_bytes + header.size_bytes() > allowed_bytes) return std::nullopt;
-    spent_bytes += header.size_bytes();
+    const std::int64_t bytes = header.size_bytes();
+    ONCELOG_TRY_ASSIGN(const bool has_follower, is_followed(position + bytes));
+    const bool is_affordable = (has_follower && spend(spent_followed_bytes_, bytes, end_)) ||
+                               spend(spent_bytes_, bytes, position);
+    if (!is_affordable) return std::nullopt;
 
     const std::int64_t end = position + header.size_bytes();
     BatchScan scan(file_, {.begin = position, .end = end, .read_bytes = header.size_bytes()});
     ONCELOG_TRY_ASSIGN(const auto batch, scan.next());
     return batch ? std::optional(position) : std::nullopt;
+  }
+
+  /// Takes the cost of a CRC out of what `[begin, until)` allows, if that much is left.
+  [[nodiscard]] bool spend(std::int64_t& spent_bytes, std::int64_t bytes,
+                           std::int64_t until) const {
+    const std::int64_t allowed_bytes = kSearchBytesFree + kSearchFactor * (until - begin_);
+    if (spent_bytes + bytes > allowed_bytes) return false;
+    spent_bytes += bytes;
+    return true;
   }
 
   /// Whether the next batch, or the end, stands where a candidate says that it ends.
@@ -238,7 +246,7 @@ class BatchSearch {
   std::int64_t begin_;
   std::int64_t end_;
   std::int64_t spent_followed_bytes_ = 0;
-  std::int64_t spent_lone_bytes_ = 0;
+  std::int64_t spent_bytes_ = 0;
 };
 }  // namespace
 

@@ -56,11 +56,10 @@ class BatchScan {
 
 /// The first position in `[begin, end)` at which a whole batch with a right CRC begins, or nothing.
 ///
-/// The cost is bounded: a position is a candidate if its 61 bytes could be a header. A CRC is taken
-/// of candidates behind which the next batch or the end follows, up to 16 MiB and four times the
-/// stretch in total; and of others up to 16 MiB and four times the bytes searched so far.
-/// Candidates beyond that are passed over: a batch of more than 16 MiB between two damaged ones may
-/// not be found.
+/// The cost is bounded: a position is a candidate if its 61 bytes could be a header. CRCs are taken
+/// of 16 MiB and four times the bytes searched so far, and besides, where the next batch or the end
+/// follows behind the candidate, of 16 MiB and four times the whole stretch. Candidates beyond that
+/// are passed over: a batch of more than 16 MiB between two damaged ones may not be found.
 Result<std::optional<std::int64_t>> find_next_batch(const File& file, std::int64_t begin,
                                                     std::int64_t end);
 

@@ -14,8 +14,8 @@ namespace oncelog::segment {
 
 /// Grows at the end only, in blocks that double and never move.
 ///
-/// Invariant: elements below size() never change. Thread-safe for one appender (reserve, push_back) and any
-/// number of readers (size, operator[]).
+/// Invariant: elements below size() never change. Thread-safe for one appender (reserve, push_back)
+/// and any number of readers (size, operator[]).
 template <class T>
 class GrowingArray {
   static_assert(std::is_trivially_copyable_v<T>);
@@ -47,7 +47,8 @@ class GrowingArray {
     size_.store(index + 1, std::memory_order_release);
   }
 
-  /// Index of the first element for which `is_before` is false, by bisection; size() if there is none.
+  /// Index of the first element for which `is_before` is false, by bisection; size() if there is
+  /// none.
   template <class Predicate>
   [[nodiscard]] std::size_t partition_point(Predicate is_before) const {
     std::size_t begin = 0;

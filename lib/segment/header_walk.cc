@@ -15,8 +15,8 @@ Result<std::optional<record::BatchHeader>> HeaderWalk::next() {
     buffer_begin_ = position_;
     buffered_bytes_ = static_cast<std::int64_t>(read);
     if (buffered_bytes_ < kBatchHeaderBytes) {
-      return fail(ErrorCode::CORRUPT_MESSAGE, path_, ": ends at position ", position_ + buffered_bytes_,
-                  ", expected ", end_);
+      return fail(ErrorCode::CORRUPT_MESSAGE, path_, ": ends at position ",
+                  position_ + buffered_bytes_, ", expected ", end_);
     }
   }
   const auto begin = static_cast<std::size_t>(position_ - buffer_begin_);

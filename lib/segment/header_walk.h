@@ -1,4 +1,5 @@
-// header_walk.h: the headers of the batches in a stretch of a `.log`, without reading their records.
+// header_walk.h: the headers of the batches in a stretch of a `.log`, without reading their
+// records.
 #pragma once
 
 #include <array>

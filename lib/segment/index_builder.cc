@@ -101,12 +101,13 @@ void IndexBuilder::check_stored_time(TimeIndexEntry maximum) {
 }
 
 bool IndexBuilder::is_stored_txn_true() const {
-  return std::ranges::equal(
-      *stored_txn_.entries, txn_, [](const TxnIndexEntry& stored, const TxnIndexEntry& built) {
-        return stored.producer_id == built.producer_id && stored.first_offset == built.first_offset &&
-               stored.last_offset == built.last_offset &&
-               stored.last_stable_offset >= built.last_stable_offset;
-      });
+  return std::ranges::equal(*stored_txn_.entries, txn_,
+                            [](const TxnIndexEntry& stored, const TxnIndexEntry& built) {
+                              return stored.producer_id == built.producer_id &&
+                                     stored.first_offset == built.first_offset &&
+                                     stored.last_offset == built.last_offset &&
+                                     stored.last_stable_offset >= built.last_stable_offset;
+                            });
 }
 
 template <class Entry>
@@ -116,8 +117,8 @@ BuiltIndex<Entry> IndexBuilder::choose(Stored<Entry>& stored, std::vector<Entry>
     const bool is_missing = !built.empty();
     return {std::move(built), is_missing, false};
   }
-  const bool is_true = !stored.is_wrong && !stored.has_partial_entry &&
-                       stored.confirmed == stored.entries->size();
+  const bool is_true =
+      !stored.is_wrong && !stored.has_partial_entry && stored.confirmed == stored.entries->size();
   const bool is_dense_enough = keep_sparser && !built.empty()
                                    ? stored.entries->size() * 2 >= built.size()
                                    : stored.entries->size() >= built.size();
@@ -128,6 +129,7 @@ BuiltIndex<Entry> IndexBuilder::choose(Stored<Entry>& stored, std::vector<Entry>
 SegmentContents IndexBuilder::finish(bool keep_sparser) {
   contents_.offset_index = choose(stored_offset_, offset_, keep_sparser);
   contents_.time_index = choose(stored_time_, time_, keep_sparser);
+  if (keeps_stored_txn_) txn_ = stored_txn_.entries.value_or(std::vector<TxnIndexEntry>{});
   if (stored_txn_.entries) {
     if (!stored_txn_.is_wrong && is_stored_txn_true()) {
       stored_txn_.confirmed = stored_txn_.entries->size();

@@ -1,4 +1,5 @@
-// index_builder.h: the indexes of a segment made anew from its batches, and the stored ones checked against them on the way.
+// index_builder.h: the indexes of a segment made anew from its batches, and the stored ones checked
+// against them on the way.
 #pragma once
 
 #include <cstdint>
@@ -37,9 +38,10 @@ struct SegmentContents {
 
 /// Fed the batches of a segment in order.
 ///
-/// A stored offset index is true if every entry names a batch boundary and the last offset of a batch at or behind it, before
-/// the next entry's position. A stored time index is true if it is a part of the sequence of running maxima. A stored
-/// transaction index is true if it lists exactly the aborted transactions, with an LSO not below the one found here.
+/// A stored offset index is true if every entry names a batch boundary and the last offset of a
+/// batch at or behind it, before the next entry's position. A stored time index is true if it is a
+/// part of the sequence of running maxima. A stored transaction index is true if it lists exactly
+/// the aborted transactions, with an LSO not below the one found here.
 class IndexBuilder {
  public:
   IndexBuilder(Offset base, const TopicConfig& config) : base_(base), config_(config) {}
@@ -47,6 +49,8 @@ class IndexBuilder {
   /// Reads the index files; before the first batch. Unreadable ones count as missing.
   Result<void> load_stored(Vfs& vfs, const std::string& directory);
 
+  /// The stored transaction index is believed: not all of its transactions will be replayed.
+  void keep_stored_aborted() { keeps_stored_txn_ = !stored_txn_.is_wrong; }
   void add_batch(const record::BatchHeader& header);
   void add_aborted(const TxnIndexEntry& entry) { txn_.push_back(entry); }
   [[nodiscard]] std::int64_t bytes() const { return contents_.bytes; }
@@ -67,7 +71,8 @@ class IndexBuilder {
   void check_stored_time(TimeIndexEntry maximum);
   [[nodiscard]] bool is_stored_txn_true() const;
   template <class Entry>
-  static BuiltIndex<Entry> choose(Stored<Entry>& stored, std::vector<Entry>& built, bool keep_sparser);
+  static BuiltIndex<Entry> choose(Stored<Entry>& stored, std::vector<Entry>& built,
+                                  bool keep_sparser);
 
   Offset base_;
   const TopicConfig& config_;
@@ -78,6 +83,7 @@ class IndexBuilder {
   Stored<OffsetIndexEntry> stored_offset_;
   Stored<TimeIndexEntry> stored_time_;
   Stored<TxnIndexEntry> stored_txn_;
+  bool keeps_stored_txn_ = false;
   bool is_set_open_ = false;  ///< the current stored offset entry's set has begun
 };
 

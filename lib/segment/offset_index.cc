@@ -25,7 +25,8 @@ std::optional<OffsetIndexEntry> OffsetIndex::at_or_behind(std::int64_t position)
   const std::size_t count = entries_.size();
   const std::size_t found = entries_.partition_point(
       [&](const OffsetIndexEntry& entry) { return entry.position < position; });
-  // An entry that was appended meanwhile lies behind `count` and may be missed: its set was not there either.
+  // An entry that was appended meanwhile lies behind `count` and may be missed: its set was not
+  // there either.
   return found >= count ? std::nullopt : std::optional(entries_[found]);
 }
 

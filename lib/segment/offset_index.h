@@ -53,7 +53,8 @@ class OffsetIndex {
 /// Appends the stored form of an entry.
 void encode(std::vector<std::byte>& out, Offset base, const OffsetIndexEntry& entry);
 
-/// The entries in the bytes of an index file, whatever they are; a partial one at the end is left out.
+/// The entries in the bytes of an index file, whatever they are; a partial one at the end is left
+/// out.
 [[nodiscard]] std::vector<OffsetIndexEntry> decode_offset_index(Bytes file, Offset base);
 
 }  // namespace oncelog::segment

@@ -37,16 +37,18 @@ struct LocatedBatch {
 
 /// One segment.
 ///
-/// Invariant: the first bytes() bytes of the `.log` are whole batches in ascending offset order, and the indexes in memory
-/// agree with them; the index files hold a prefix of what is in memory.
-/// Threads: "find" and the getters from any thread, without a lock; "append" under the log's writer lock; "files" under
-/// the log's file lock. Removed files stay readable while the object lives.
+/// Invariant: the first bytes() bytes of the `.log` are whole batches in ascending offset order,
+/// and the indexes in memory agree with them; the index files hold a prefix of what is in memory.
+/// Threads: "find" and the getters from any thread, without a lock; "append" under the log's writer
+/// lock; "files" under the log's file lock. Removed files stay readable while the object lives.
 class Segment {
  public:
   /// Makes an empty `.log`. Nothing is synced.
-  static Result<std::shared_ptr<Segment>> create(Vfs& vfs, const std::string& directory, Offset base,
-                                                 const TopicConfig& config, Timestamp now);
-  /// Opens a `.log` whose batches have been read. Stale index files are written anew by write_indexes.
+  static Result<std::shared_ptr<Segment>> create(Vfs& vfs, const std::string& directory,
+                                                 Offset base, const TopicConfig& config,
+                                                 Timestamp now);
+  /// Opens a `.log` whose batches have been read. Stale index files are written anew by
+  /// write_indexes.
   static Result<std::shared_ptr<Segment>> open(Vfs& vfs, const std::string& directory, Offset base,
                                                const TopicConfig& config, Timestamp now,
                                                const SegmentContents& contents);
@@ -62,15 +64,16 @@ class Segment {
   [[nodiscard]] const OffsetIndex& offset_index() const { return offset_index_; }
   [[nodiscard]] const TimeIndex& time_index() const { return time_index_; }
   [[nodiscard]] const TxnIndex& txn_index() const { return txn_index_; }
-  /// The first batch whose last offset is at or above `target`, among those that end at or before `end_position`.
-  /// An index entry that does not fit the log is passed over.
+  /// The first batch whose last offset is at or above `target`, among those that end at or before
+  /// `end_position`. An index entry that does not fit the log is passed over.
   Result<std::optional<LocatedBatch>> find_batch(Offset target, std::int64_t end_position) const;
 
   // ---- append: writer lock
   [[nodiscard]] bool is_due_to_roll(const IncomingBatches& incoming) const;
   /// Allocates what applying so many batches and aborted transactions needs.
   void reserve(std::size_t batches, std::size_t aborted);
-  /// Puts the bytes behind bytes(). On an error the file is cut back to bytes(); PARTITION_POISONED if that fails, too.
+  /// Puts the bytes behind bytes(). On an error the file is cut back to bytes(); PARTITION_POISONED
+  /// if that fails, too.
   Result<void> write(std::span<const Bytes> parts);
   /// Takes a batch that has been written (or found) at bytes() into the indexes; cannot fail.
   void apply_batch(const record::BatchHeader& header) noexcept;

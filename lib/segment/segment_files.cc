@@ -1,4 +1,5 @@
-// segment_files.cc: the files of a segment: made, opened, compared with memory, brought up to it, synced.
+// segment_files.cc: the files of a segment: made, opened, compared with memory, brought up to it,
+// synced.
 #include <vector>
 
 #include "segment/segment.h"
@@ -18,8 +19,9 @@ std::vector<std::byte> encode_entries(const Index& index, std::int64_t begin, st
 
 }  // namespace
 
-Result<std::shared_ptr<Segment>> Segment::create(Vfs& vfs, const std::string& directory, Offset base,
-                                                 const TopicConfig& config, Timestamp now) {
+Result<std::shared_ptr<Segment>> Segment::create(Vfs& vfs, const std::string& directory,
+                                                 Offset base, const TopicConfig& config,
+                                                 Timestamp now) {
   std::shared_ptr<Segment> segment(new Segment(vfs, directory, base, config, now));
   // Leftovers of the same name would be taken for indexes of this segment (semantics 17.5).
   for (const std::string_view suffix : {kOffsetIndexSuffix, kTimeIndexSuffix, kTxnIndexSuffix}) {
@@ -89,9 +91,9 @@ Result<void> Segment::write_indexes() {
   const std::int64_t time_count = time_index_.count();
   const std::int64_t txn_count = static_cast<std::int64_t>(txn_index_.size());
   const auto relative = [&](auto& out, const auto& entry) { encode(out, base_, entry); };
-  ONCELOG_TRY(write_index(offset_index_file_, offset_count, kOffsetIndexEntryBytes,
-                          encode_entries(offset_index_, offset_index_file_.entries_written,
-                                         offset_count, relative)));
+  ONCELOG_TRY(write_index(
+      offset_index_file_, offset_count, kOffsetIndexEntryBytes,
+      encode_entries(offset_index_, offset_index_file_.entries_written, offset_count, relative)));
   ONCELOG_TRY(write_index(
       time_index_file_, time_count, kTimeIndexEntryBytes,
       encode_entries(time_index_, time_index_file_.entries_written, time_count, relative)));

@@ -11,7 +11,8 @@ namespace oncelog::segment {
 
 inline constexpr std::int64_t kTimeIndexEntryBytes = 12;
 
-/// (T, O): no record with a timestamp above T precedes O in the segment; O is the last offset of the earliest batch with T.
+/// (T, O): no record with a timestamp above T precedes O in the segment; O is the last offset of
+/// the earliest batch with T.
 struct TimeIndexEntry {
   Timestamp timestamp = kNoTimestamp;
   Offset offset{};
@@ -51,7 +52,8 @@ class TimeIndex {
 /// Appends the stored form of an entry.
 void encode(std::vector<std::byte>& out, Offset base, const TimeIndexEntry& entry);
 
-/// The entries in the bytes of an index file, whatever they are; a partial one at the end is left out.
+/// The entries in the bytes of an index file, whatever they are; a partial one at the end is left
+/// out.
 [[nodiscard]] std::vector<TimeIndexEntry> decode_time_index(Bytes file, Offset base);
 
 }  // namespace oncelog::segment

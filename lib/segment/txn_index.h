@@ -1,4 +1,5 @@
-// txn_index.h: the aborted transactions whose markers lie in a segment. Format: FORMAT.md, transaction index.
+// txn_index.h: the aborted transactions whose markers lie in a segment. Format: FORMAT.md,
+// transaction index.
 #pragma once
 
 #include <cstdint>
@@ -27,8 +28,8 @@ using TxnIndex = GrowingArray<TxnIndexEntry>;
 /// Appends the stored form of an entry.
 void encode(std::vector<std::byte>& out, const TxnIndexEntry& entry);
 
-/// The whole entries in the bytes of an index file; a partial one at the end is left out. UNSUPPORTED_VERSION for an
-/// entry of a later version.
+/// The whole entries in the bytes of an index file; a partial one at the end is left out.
+/// UNSUPPORTED_VERSION for an entry of a later version.
 Result<std::vector<TxnIndexEntry>> decode_txn_index(Bytes file);
 
 }  // namespace oncelog::segment

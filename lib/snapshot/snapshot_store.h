@@ -1,4 +1,5 @@
-// snapshot_store.h: where checkpoints of the producer state live. A shortcut only: what is lost is replayed from the log.
+// snapshot_store.h: where checkpoints of the producer state live. A shortcut only: what is lost is
+// replayed from the log.
 #pragma once
 
 #include <optional>

@@ -47,8 +47,8 @@ Result<void> CheckpointFiles::save_entry(Table& table, const TopicPartition& nam
   offsets[name] = *offset;
   std::vector<log::OffsetCheckpointEntry> entries;
   for (const auto& [partition, entry] : offsets) entries.push_back({partition, entry});
-  ONCELOG_TRY(log::write_offset_checkpoint(vfs_, directory_ + "/" + std::string(table.file),
-                                           entries));
+  ONCELOG_TRY(
+      log::write_offset_checkpoint(vfs_, directory_ + "/" + std::string(table.file), entries));
   table.offsets = std::move(offsets);
   return {};
 }

@@ -23,11 +23,13 @@ class CheckpointFiles final : public log::CheckpointKeeper {
  public:
   CheckpointFiles(Vfs& vfs, std::string directory) : vfs_(vfs), directory_(std::move(directory)) {}
 
-  /// Reads the files. One that cannot be parsed counts as empty (formats 11.3) and is named in the answer.
+  /// Reads the files. One that cannot be parsed counts as empty (formats 11.3) and is named in the
+  /// answer.
   Result<std::vector<std::string>> load();
 
   [[nodiscard]] log::PartitionCheckpoint find(const TopicPartition& name) const;
-  Result<void> save(const TopicPartition& name, const log::PartitionCheckpoint& checkpoint) override;
+  Result<void> save(const TopicPartition& name,
+                    const log::PartitionCheckpoint& checkpoint) override;
 
  private:
   /// One file and the offsets in it.

@@ -93,7 +93,8 @@ std::vector<std::byte> encode_clean_record(const CleanRecord& record) {
 
 Result<CleanRecord> decode_clean_record(Bytes file) {
   if (file.size() < kBodyPosition || base::load_be<std::uint32_t>(file, 0) != kMagic) {
-    return fail(ErrorCode::CORRUPT_MESSAGE, "clean record: ", file.size(), " bytes without its magic");
+    return fail(ErrorCode::CORRUPT_MESSAGE, "clean record: ", file.size(),
+                " bytes without its magic");
   }
   if (const auto version = base::load_be<std::int16_t>(file, 4); version != kVersion) {
     return fail(ErrorCode::UNSUPPORTED_VERSION, "clean record: version ", version, ", expected ",
@@ -132,7 +133,8 @@ Result<WitnessFile> look_at_witness(Vfs& vfs, const std::string& path, std::stri
   ONCELOG_TRY_ASSIGN(const std::optional<FileStatus> status, vfs.status(path));
   if (!status) return WitnessFile{std::string(name), 0, 0};
   ONCELOG_TRY_ASSIGN(const auto content, log::read_small_file(vfs, path, kWitnessBytesMax));
-  return WitnessFile{std::string(name), status->inode, base::hash64(as_bytes(content.value_or("")))};
+  return WitnessFile{std::string(name), status->inode,
+                     base::hash64(as_bytes(content.value_or("")))};
 }
 
 }  // namespace oncelog::store

@@ -1,7 +1,8 @@
 // store.cc: a directory of partitions with one owner: open, create, close.
 //
-// Crash: an open removes the records of the clean end before anything else changes; a close writes them after everything else
-// is on stable storage. So they stand only over a log that nothing has touched since.
+// Crash: an open removes the records of the clean end before anything else changes; a close writes
+// them after everything else is on stable storage. So they stand only over a log that nothing has
+// touched since.
 #include "oncelog/store.h"
 
 #include <algorithm>
@@ -22,13 +23,14 @@ constexpr std::string_view kLockFile = ".lock";
 constexpr std::string_view kKafkaMarkerContent = R"({"version":0,"brokerEpoch":-1})";
 constexpr std::array kWitnessNames{kRecoveryPointFile, kLogStartFile, kHighWatermarkFile};
 
-/// Kafka's rule for topic names; anything else could leave the directory or be unreadable for a broker.
+/// Kafka's rule for topic names; anything else could leave the directory or be unreadable for a
+/// broker.
 Result<void> check_name(const TopicPartition& name) {
   constexpr std::size_t kTopicBytesMax = 249;
   const std::string& topic = name.topic;
   const auto is_legal = [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-           c == '.' || c == '_' || c == '-';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '_' || c == '-';
   };
   if (topic.empty() || topic.size() > kTopicBytesMax || topic == "." || topic == ".." ||
       !std::ranges::all_of(topic, is_legal) || name.partition < 0) {
@@ -92,10 +94,12 @@ Result<void> StoreState::take_clean_end() {
   return vfs_.sync_directory(directory_);
 }
 
-/// Every writer replaces the witness files: another inode, or none, means that somebody else wrote here or that this is a copy.
+/// Every writer replaces the witness files: another inode, or none, means that somebody else wrote
+/// here or that this is a copy.
 Result<void> StoreState::believe(const CleanRecord& record) {
   for (const WitnessFile& witness : record.witnesses) {
-    ONCELOG_TRY_ASSIGN(const WitnessFile now, look_at_witness(vfs_, path(witness.name), witness.name));
+    ONCELOG_TRY_ASSIGN(const WitnessFile now,
+                       look_at_witness(vfs_, path(witness.name), witness.name));
     if (now.inode != witness.inode) return {};
     if (now.hash != witness.hash) {
       warnings_.push_back(path(witness.name) + ": was changed since the clean close that wrote it");
@@ -124,7 +128,7 @@ Result<std::shared_ptr<PartitionLog>> StoreState::open_partition(const TopicPart
   request.was_clean_for_kafka = had_kafka_marker_ && !request.clean_end && !is_unclean;
 
   ONCELOG_TRY_ASSIGN(std::unique_ptr<log::LogState> state,
-                     log::open_log(request, {vfs_, clock_, checkpoints_, options_}));
+                     log::open_log(request, {vfs_, clock_, checkpoints_, snapshots_, options_}));
   for (const std::string& warning : warnings_) state->report.warnings.push_back(warning);
   if (clean != clean_ends_.end()) clean_ends_.erase(clean);
   if (!is_unclean) unclean_.insert(name);
@@ -189,8 +193,7 @@ Result<void> StoreState::write_clean_end() {
   // Kafka's marker speaks for the whole directory.
   ONCELOG_TRY_ASSIGN(const std::vector<TopicPartition> present, partitions());
   const bool is_all_clean = std::ranges::all_of(present, [&](const TopicPartition& name) {
-    return clean_ends_.contains(name) ||
-           (had_kafka_marker_ && !unclean_.contains(name));
+    return clean_ends_.contains(name) || (had_kafka_marker_ && !unclean_.contains(name));
   });
   const bool writes_marker = options_.kafka_handover && is_all_clean;
   const std::string aside = path(kKafkaCleanMarkerFile) + ".tmp";

@@ -11,6 +11,7 @@
 
 #include "log/log_state.h"
 #include "oncelog/store.h"
+#include "snapshot/no_snapshot_store.h"
 #include "store/checkpoint_files.h"
 #include "store/clean_record.h"
 
@@ -37,7 +38,8 @@ class StoreState {
     log::LogState* state = nullptr;
   };
 
-  /// Reads `.clean` and Kafka's marker, decides what they are worth, and removes them, `.clean` first.
+  /// Reads `.clean` and Kafka's marker, decides what they are worth, and removes them, `.clean`
+  /// first.
   Result<void> take_clean_end();
   Result<void> believe(const CleanRecord& record);
   /// Writes `.clean`, then (if every partition is clean) Kafka's marker by a last rename.
@@ -53,6 +55,7 @@ class StoreState {
   Clock& clock_;
   std::unique_ptr<FileLock> lock_;
   CheckpointFiles checkpoints_;
+  snapshot::NoSnapshotStore snapshots_;
 
   mutable std::mutex mutex_;
   // ---- mutex_
@@ -60,8 +63,8 @@ class StoreState {
   bool had_kafka_marker_ = false;                       ///< Kafka's marker stood when we came
   std::map<TopicPartition, log::CleanEnd> clean_ends_;  ///< of partitions that are closed and clean
   std::map<TopicPartition, OpenPartition> open_;
-  std::set<TopicPartition> unclean_;                    ///< opened here and not closed cleanly
-  std::vector<std::string> warnings_;                   ///< for the report of each open
+  std::set<TopicPartition> unclean_;   ///< opened here and not closed cleanly
+  std::vector<std::string> warnings_;  ///< for the report of each open
 };
 
 }  // namespace oncelog::store

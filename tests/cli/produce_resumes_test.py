@@ -51,11 +51,11 @@ def resumes(oncelog, folder, name, flags, chance):
     head.write_bytes(join_lines(lines[:3500]))
     tail.write_bytes(join_lines(lines[3500:]))
     base = [oncelog, "produce", str(store), "t-0", str(head)]
-    options = ["--batch-records", "25", "--delay-us", "1000", "--stats", str(stats), *flags]
-    if "--batch-records" in flags:
-        options = options[2:]
-    kill_some([*base, "-", *options], chance)
-    run(oncelog, *base[1:], tail, *options, "--delay-us", "0")
+    options = ["--stats", str(stats), *flags]
+    if "--batch-records" not in flags:
+        options += ["--batch-records", "25"]
+    kill_some([*base, "-", *options, "--delay-us", "1000"], chance)
+    run(oncelog, *base[1:], tail, *options)
     check(stored_lines(oncelog, store) == lines, name, "lines were lost, repeated or mixed up")
 
     events = [json.loads(line) for line in stats.read_text().splitlines()]
@@ -110,6 +110,24 @@ def aborts_what_another_run_left_open(oncelog, folder):
     check(run(oncelog, "consume", store, "t-0")[0] == b"third\n", "the open one was not aborted")
 
 
+def stops_cleanly(oncelog, folder):
+    """SIGTERM ends a run between two batches, with a clean close; the next one goes on."""
+    store, stats = folder / "stopped", folder / "stopped.stats"
+    lines = folder / "stopped.txt"
+    lines.write_bytes(join_lines(make_lines(3, 3000)))
+    command = ["produce", store, "t-0", lines, "--batch-records", "10", "--stats", stats]
+    writer = subprocess.Popen([oncelog, *map(str, command), "--delay-us", "2000"],
+                              stderr=subprocess.DEVNULL)
+    time.sleep(0.1)
+    writer.terminate()
+    check(writer.wait(60) == 0, "SIGTERM: the writer exited", writer.returncode)
+    run(oncelog, *command)
+    events = [json.loads(line) for line in stats.read_text().splitlines()]
+    check([event["event"] for event in events] == ["start", "end", "resume", "end"], events)
+    check(events[1]["stopped"] and not events[2]["recovered"], "it was not a clean stop", events)
+    check(run(oncelog, "consume", store, "t-0")[0] == lines.read_bytes(), "lines differ")
+
+
 def test(oncelog, folder):
     chance = random.Random(SEED)
     print(f"seed {SEED}")
@@ -118,6 +136,7 @@ def test(oncelog, folder):
             resumes(oncelog, folder, name, flags, chance)
     goes_on_after_the_end(oncelog, folder, chance)
     aborts_what_another_run_left_open(oncelog, folder)
+    stops_cleanly(oncelog, folder)
 
 
 run_test(test)

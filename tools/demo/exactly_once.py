@@ -105,7 +105,9 @@ class Demonstration:
         head = b"".join(line + b"\n" for line in self.lines[:-held_back])
         self.head.write_bytes(head)
         self.tail.write_bytes(self.text[len(head):])
-        self.head_bytes = len(head)
+        # What the reader is sure to see while the rest is held back: not the last transactions.
+        unsure = sum(len(line) + 1 for line in self.lines[-held_back - 3 * TRANSACTION_LINES:])
+        self.sure_bytes = max(0, len(self.text) - unsure)
         self.delay_us = int(PLAIN_SECONDS * 1e6 / (len(self.lines) / BATCH_LINES))
 
     def start(self, command, **streams):
@@ -135,7 +137,7 @@ class Demonstration:
         return os.path.getsize(self.consumed)
 
     def wait_for_progress(self, writer, target):
-        """Until the reader has come to the target. A writer that waits for more input counts."""
+        """Until the reader has come to the target."""
         seen, since = self.consumed_bytes(), time.monotonic()
         while seen < target:
             self.check_alive(writer)
@@ -161,7 +163,7 @@ class Demonstration:
                 time.sleep(self.chance.uniform(0, 0.15))
             else:
                 share = (number + self.chance.random()) / self.kills_wanted
-                self.wait_for_progress(writer, 0.97 * share * self.head_bytes)
+                self.wait_for_progress(writer, share * self.sure_bytes)
                 time.sleep(self.chance.uniform(0, 0.05))
             self.check_alive(writer)
             writer.send_signal(signal.SIGKILL)

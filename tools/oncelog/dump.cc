@@ -139,8 +139,12 @@ class Dump {
                     "\n");
       return;
     }
-    output_.write(fmt::format("{:>10} {:>8} DAMAGED: {}; reading goes on at position {}\n",
-                              scanned.position, scanned.bytes, scanned.damage, next));
+    const auto status = posix_vfs().status(scanned.file);
+    const bool is_last = status && *status && next >= (*status)->bytes;
+    output_.write(fmt::format("{:>10} {:>8} DAMAGED: {}; {}\n", scanned.position, scanned.bytes,
+                              scanned.damage,
+                              is_last ? "nothing is behind it in this file"
+                                      : fmt::format("reading goes on at position {}", next)));
   }
 
   const DumpFlags& flags_;

@@ -87,14 +87,18 @@ TEST_F(StoreLock, RefusesASecondOwnerInTheSameProcess) {
 }
 
 TEST_F(StoreLock, IsReleasedWithTheObject) {
-  { ASSERT_TRUE(posix_vfs().lock(path_)); }
+  {
+    ASSERT_TRUE(posix_vfs().lock(path_));
+  }
   EXPECT_TRUE(posix_vfs().lock(path_));
 }
 
 TEST_F(StoreLock, OutlivesOtherDescriptorsOfTheFile) {
   const auto lock = posix_vfs().lock(path_);
   ASSERT_TRUE(lock);
-  { ASSERT_TRUE(posix_vfs().open(path_, OpenMode::kWrite)); }
+  {
+    ASSERT_TRUE(posix_vfs().open(path_, OpenMode::kWrite));
+  }
   refusal();
 }
 
@@ -117,7 +121,7 @@ TEST_F(StoreLock, NamesTheOtherProcessThatOwnsIt) {
 TEST_F(StoreLock, RespectsThePlainLockOfABrokerWhateverTheFileSays) {
   std::ofstream(path_) << ::getpid();  // left by an owner that is gone
   Child child([&] {
-    struct flock range {};
+    struct flock range{};
     range.l_type = F_WRLCK;
     range.l_whence = SEEK_SET;
     const int fd = ::open(path_.c_str(), O_RDWR);
@@ -133,7 +137,7 @@ TEST_F(StoreLock, KeepsAPlainLockOut) {
   const auto lock = posix_vfs().lock(path_);
   ASSERT_TRUE(lock);
   Child child([&] {
-    struct flock range {};
+    struct flock range{};
     range.l_type = F_WRLCK;
     range.l_whence = SEEK_SET;
     const int fd = ::open(path_.c_str(), O_RDWR);
@@ -144,7 +148,7 @@ TEST_F(StoreLock, KeepsAPlainLockOut) {
 
 TEST_F(StoreLock, AnOwnerWithoutANoteMayBeABroker) {
   Child child([&] {
-    struct flock range {};
+    struct flock range{};
     range.l_type = F_WRLCK;
     range.l_whence = SEEK_SET;
     const int fd = ::open(path_.c_str(), O_RDWR | O_CREAT, 0644);
