@@ -41,10 +41,10 @@ const std::map<std::string, Names, std::less<>> kMayInclude = {
     {"snapshot", {"base", "io", "producer"}},
     {"log", {"base", "io", "producer", "record", "segment", "snapshot"}},
     {"sim", {"base", "snapshot"}},
-    {"store", {"base", "io", "log", "snapshot"}},
+    {"store", {"base", "io", "log", "segment", "snapshot"}},
     {"live", {"base", "io", "log", "record", "segment"}},
     {"coordinator", {"base", "record", "store"}},
-    {"inspect", {"base", "io", "log", "record", "segment", "snapshot", "store"}},
+    {"inspect", {"base", "io", "log", "producer", "record", "segment", "snapshot", "store"}},
     {"capi", {}},
 };
 
@@ -61,7 +61,7 @@ const std::array<ForeignHeader, 8> kForeignHeaders = {{
     {R"(xxhash\.h)", {"lib/base/hash.h"}},
     {R"(boost/interprocess/.*)", {"lib/io/", "lib/live/"}},
     {R"((unistd|fcntl|dirent|poll|pthread|sched|signal|spawn)\.h|(sys|linux)/.*)",
-     {"lib/io/", "lib/live/"}},
+     {"lib/io/", "lib/live/", "tools/oncelog/"}},
     {R"(isa-l\.h|isa-l/.*|[a-z]*intrin\.h|arm_acle\.h)", {"lib/base/", "lib/record/"}},
     {R"((zlib|snappy|snappy-c|snappy-sinksource|lz4|lz4hc|lz4frame|zstd|zstd_errors)\.h)",
      {"lib/record/"}},

@@ -20,7 +20,8 @@ class FaultFile final : public File {
       : under_(std::move(under)), path_(std::move(path)), plan_(std::move(plan)) {}
 
   Result<std::size_t> read_at(std::span<std::byte> buffer, std::int64_t position) const override {
-    if (const auto fault = plan_->strike(IoCall::kRead, path_)) return failure(*fault, "read", path_);
+    if (const auto fault = plan_->strike(IoCall::kRead, path_))
+      return failure(*fault, "read", path_);
     return under_->read_at(buffer, position);
   }
 
@@ -37,7 +38,8 @@ class FaultFile final : public File {
   }
 
   [[nodiscard]] Result<std::int64_t> size() const override {
-    if (const auto fault = plan_->strike(IoCall::kSize, path_)) return failure(*fault, "size", path_);
+    if (const auto fault = plan_->strike(IoCall::kSize, path_))
+      return failure(*fault, "size", path_);
     return under_->size();
   }
 
@@ -56,7 +58,8 @@ class FaultFile final : public File {
   }
 
   Result<void> sync() override {
-    if (const auto fault = plan_->strike(IoCall::kSync, path_)) return failure(*fault, "sync", path_);
+    if (const auto fault = plan_->strike(IoCall::kSync, path_))
+      return failure(*fault, "sync", path_);
     if (plan_->skips_syncs()) return {};
     return under_->sync();
   }
@@ -138,7 +141,8 @@ Result<std::unique_ptr<File>> FaultVfs::open(const std::string& path, OpenMode m
 }
 
 Result<std::optional<FileStatus>> FaultVfs::status(const std::string& path) {
-  if (const auto fault = plan_->strike(IoCall::kStatus, path)) return failure(*fault, "status", path);
+  if (const auto fault = plan_->strike(IoCall::kStatus, path))
+    return failure(*fault, "status", path);
   return under_.status(path);
 }
 
@@ -150,7 +154,8 @@ Result<std::vector<std::string>> FaultVfs::list(const std::string& directory) {
 }
 
 Result<void> FaultVfs::remove(const std::string& path) {
-  if (const auto fault = plan_->strike(IoCall::kRemove, path)) return failure(*fault, "remove", path);
+  if (const auto fault = plan_->strike(IoCall::kRemove, path))
+    return failure(*fault, "remove", path);
   return under_.remove(path);
 }
 

@@ -1,4 +1,5 @@
-// fault_vfs.h: a Vfs that passes every call on to another one, counts them, and fails those that a test chose.
+// fault_vfs.h: a Vfs that passes every call on to another one, counts them, and fails those that a
+// test chose.
 #pragma once
 
 #include <cstdint>
@@ -30,14 +31,15 @@ enum class IoCall : std::uint8_t {
   kLock,
 };
 
-/// What happens instead of the call. A failing write of several bytes leaves the first half of them behind.
+/// What happens instead of the call. A failing write of several bytes leaves the first half of them
+/// behind.
 struct Fault {
-  std::optional<IoCall> call{};       ///< only calls of this kind count; all if none
-  std::string path_part{};            ///< only calls on paths that contain this count
-  std::int64_t nth = 1;               ///< the n-th counted call fails, from 1
-  bool is_lasting = false;            ///< all counted calls behind it fail, too
-  int os_errno = 5;                   ///< EIO; ENOSPC (28) gives STORAGE_FULL as the real disk does
-  bool leaves_half_a_write = true;    ///< else a failing write leaves nothing
+  std::optional<IoCall> call{};     ///< only calls of this kind count; all if none
+  std::string path_part{};          ///< only calls on paths that contain this count
+  std::int64_t nth = 1;             ///< the n-th counted call fails, from 1
+  bool is_lasting = false;          ///< all counted calls behind it fail, too
+  int os_errno = 5;                 ///< EIO; ENOSPC (28) gives STORAGE_FULL as the real disk does
+  bool leaves_half_a_write = true;  ///< else a failing write leaves nothing
 };
 
 /// The state that the Vfs and its open files share. Thread-safe.

@@ -1,7 +1,7 @@
 #include "oncelog/error.h"
 
-#include <cerrno>
 #include <gtest/gtest.h>
+#include <cerrno>
 
 #include "oncelog/types.h"
 

@@ -114,7 +114,8 @@ TEST(TopicConfig, RefusesValuesJustOutOfRange) {
 }
 
 TEST(TopicConfig, RefusesWhatIsNoNumber) {
-  for (const std::string_view value : {"", "x", "1x", "1.5", "0x10", "1 2", "99999999999999999999"}) {
+  for (const std::string_view value :
+       {"", "x", "1x", "1.5", "0x10", "1 2", "99999999999999999999"}) {
     EXPECT_FALSE(takes("segment.ms", value)) << value;
   }
   EXPECT_TRUE(takes("segment.ms", " 5 "));

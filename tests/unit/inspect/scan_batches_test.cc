@@ -127,14 +127,15 @@ TEST_F(ScanBatches, EveryFlippedByteIsDamageOrShowsInOffsetOrLeaderEpoch) {
                                     make_batch({.base = 11, .producer = 7, .codec = Codec::kLz4}),
                                     test::make_marker(12, MarkerType::kAbort, 7)};
   const Buffer good = join({batches[0], batches[1], batches[2]});
+  files_.write(files_.segment(10), good);
   for (const unsigned mask : {0x01u, 0x10u, 0x80u, 0xffu}) {
     std::size_t begin = 0;
     std::size_t index = 0;
     for (std::size_t position = 0; position < good.size(); ++position) {
       if (position == begin + batches[index].size()) begin += batches[index++].size();
-      files_.write(files_.segment(10), good);
       files_.flip(files_.segment(10), position, mask);
       const auto seen = scan(files_.segment(10));
+      files_.flip(files_.segment(10), position, mask);
       std::int64_t end = 0;
       bool has_damage = false;
       for (const Seen& stretch : seen) {

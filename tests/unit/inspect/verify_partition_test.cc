@@ -372,8 +372,9 @@ TEST_F(VerifyPartition, DamageDoesNotMakeIndexesWrong) {
   files_.write_offset_index(0, {{Offset(3), size}, {Offset(4), 2 * size}});
   files_.write_time_index(0, {{Timestamp(1001), Offset(1)}});
   ASSERT_THAT(verify(), IsEmpty());
-  const std::size_t bytes = files_.read(files_.segment(0)).size();
-  for (std::size_t position = 20; position < bytes; position += 7) {
+  // Flips where the CRC looks, and of its length; a wrong base offset does contradict an index.
+  for (std::size_t position = 8; position < static_cast<std::size_t>(size); ++position) {
+    if (position >= 12 && position < 16) continue;
     files_.flip(files_.segment(0), position);
     for (const Problem& problem : verify()) {
       EXPECT_EQ(problem.file, files_.segment(0)) << position << ": " << problem.problem;
@@ -382,7 +383,7 @@ TEST_F(VerifyPartition, DamageDoesNotMakeIndexesWrong) {
   }
 }
 
-TEST_F(VerifyPartition, EveryFlippedByteOfALogIsAProblemUnlessTheCrcAndTheIndexesCannotTell) {
+TEST_F(VerifyPartition, EveryFlippedByteOfALogIsAProblem) {
   write_five();
   write_right_indexes();
   const std::size_t bytes = files_.read(files_.segment(0)).size();

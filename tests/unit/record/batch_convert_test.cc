@@ -38,7 +38,7 @@ TEST(ConvertBatch, RebasesDeltasOnTheFirstRecord) {
   ASSERT_THAT(converted, Succeeds());
   EXPECT_EQ(converted->header.base_timestamp, kTime + 5);
   EXPECT_EQ(converted->header.attributes, 0x10);
-  EXPECT_EQ(to_hex(Bytes(converted->record_bytes).first(9)), "100000000262010020");
+  EXPECT_EQ(to_hex(Bytes(converted->record_bytes).first(8)), "0e00000002620100");
 }
 
 TEST(ConvertBatch, GivesTheLogsTimeToTheHeaderAndKeepsTheRecords) {

@@ -1,9 +1,9 @@
 // examples.h: the worked examples of the format as bytes, and what tests make batches with.
 #pragma once
 
-#include <algorithm>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <algorithm>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -137,7 +137,9 @@ inline BatchHeader client_header(std::int32_t record_count) {
   return header;
 }
 
-inline BatchHeader header_of(Bytes batch) { return decode_batch_header(batch.first<kHeaderBytes>()); }
+inline BatchHeader header_of(Bytes batch) {
+  return decode_batch_header(batch.first<kHeaderBytes>());
+}
 
 /// A batch with these values, null keys, all at kTime.
 inline ByteList batch_of(const std::vector<std::string>& values, BatchFields fields = {}) {

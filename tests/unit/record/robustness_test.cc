@@ -33,7 +33,8 @@ void read_everything(Bytes bytes) {
   }
 }
 
-/// The same bytes with the CRC made right, where there is a batch: the checks behind it are reached.
+/// The same bytes with the CRC made right, where there is a batch: the checks behind it are
+/// reached.
 ByteList with_right_crc(ByteList bytes) {
   const Framing framing = frame_batch(bytes);
   if (framing.state != Framing::State::kWhole || framing.magic != kMagic) return bytes;
@@ -47,8 +48,8 @@ ByteList with_right_crc(ByteList bytes) {
 std::vector<ByteList> examples() {
   std::vector<ByteList> batches = {kE1, kE2, kE3, kE4, kCommit, kAbortHorizon, kLeaderChange};
   for (int codec = 1; codec <= 4; ++codec) {
-    batches.push_back(batch_of({"first", "second", std::string(200, 'x')},
-                               {.codec = static_cast<Codec>(codec)}));
+    batches.push_back(
+        batch_of({"first", "second", std::string(200, 'x')}, {.codec = static_cast<Codec>(codec)}));
   }
   return batches;
 }
@@ -81,7 +82,8 @@ TEST(Robustness, RandomDamageIsSurvived) {
   for (int round = 0; round < 5000; ++round) {
     ByteList bytes = batches[random() % batches.size()];
     for (auto changes = 1 + random() % 6; changes > 0; --changes) {
-      const std::byte value = random() % 2 == 0 ? std::byte{0xff} : static_cast<std::byte>(random());
+      const std::byte value =
+          random() % 2 == 0 ? std::byte{0xff} : static_cast<std::byte>(random());
       bytes[random() % bytes.size()] = value;
     }
     read_everything(bytes);
@@ -90,8 +92,8 @@ TEST(Robustness, RandomDamageIsSurvived) {
 }
 
 TEST(Robustness, HostileNumbersInEveryFieldAreSurvived) {
-  for (const std::uint8_t fill : {std::uint8_t{0}, std::uint8_t{0x7f}, std::uint8_t{0x80},
-                                  std::uint8_t{0xff}}) {
+  for (const std::uint8_t fill :
+       {std::uint8_t{0}, std::uint8_t{0x7f}, std::uint8_t{0x80}, std::uint8_t{0xff}}) {
     for (const ByteList& batch : examples()) {
       for (std::size_t begin = 0; begin < batch.size(); ++begin) {
         for (const std::size_t count : {2, 4, 8}) {
