@@ -10,16 +10,14 @@ constexpr std::uint8_t kMore = 0x80;  // another byte follows
 constexpr int kGroupBits = 7;
 
 template <class Bits, std::size_t kBytesMax>
-Bits decode_groups(ByteCursor& cursor) {
+ReadGroups<Bits> read_groups(const std::byte* at, const std::byte* end) {
   Bits bits = 0;
-  for (std::size_t i = 0; i < kBytesMax; ++i) {
-    if (cursor.at == cursor.end) break;
-    const auto group = std::to_integer<std::uint8_t>(*cursor.at++);
-    bits |= static_cast<Bits>(group & (kMore - 1)) << (kGroupBits * i);
-    if ((group & kMore) == 0) return bits;
+  for (std::size_t shift = 0; shift < kBytesMax * kGroupBits && at != end; shift += kGroupBits) {
+    const auto group = std::to_integer<std::uint8_t>(*at++);
+    bits |= static_cast<Bits>(group & (kMore - 1)) << shift;
+    if ((group & kMore) == 0) return {bits, at};
   }
-  cursor.fail();
-  return 0;
+  return {};
 }
 
 template <class Bits>
@@ -38,12 +36,12 @@ void encode_groups(Bits bits, std::vector<std::byte>& out) {
 
 }  // namespace
 
-std::int32_t decode_long_varint(ByteCursor& cursor) {
-  return unzigzag(decode_groups<std::uint32_t, kVarintBytesMax>(cursor));
+ReadGroups<std::uint32_t> read_groups32(const std::byte* at, const std::byte* end) {
+  return read_groups<std::uint32_t, kVarintBytesMax>(at, end);
 }
 
-std::int64_t decode_long_varlong(ByteCursor& cursor) {
-  return unzigzag(decode_groups<std::uint64_t, kVarlongBytesMax>(cursor));
+ReadGroups<std::uint64_t> read_groups64(const std::byte* at, const std::byte* end) {
+  return read_groups<std::uint64_t, kVarlongBytesMax>(at, end);
 }
 
 std::size_t varint_bytes(std::int32_t value) { return groups_bytes(zigzag(value)); }

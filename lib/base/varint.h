@@ -30,9 +30,15 @@ struct ByteCursor {
   }
 };
 
-// Of any number of bytes, the general case of the two functions below.
-std::int32_t decode_long_varint(ByteCursor& cursor);
-std::int64_t decode_long_varlong(ByteCursor& cursor);
+/// A run of 7-bit groups that was read; `next` is null if it was malformed. By value, so that the
+/// caller's cursor can stay in registers.
+template <class Bits>
+struct ReadGroups {
+  Bits bits = 0;
+  const std::byte* next = nullptr;
+};
+[[nodiscard]] ReadGroups<std::uint32_t> read_groups32(const std::byte* at, const std::byte* end);
+[[nodiscard]] ReadGroups<std::uint64_t> read_groups64(const std::byte* at, const std::byte* end);
 
 [[nodiscard]] constexpr std::uint32_t zigzag(std::int32_t value) {
   return (static_cast<std::uint32_t>(value) << 1) ^ static_cast<std::uint32_t>(value >> 31);
@@ -53,7 +59,19 @@ std::int64_t decode_long_varlong(ByteCursor& cursor);
   if (cursor.at != cursor.end && (*cursor.at & std::byte{0x80}) == std::byte{0}) [[likely]] {
     return unzigzag(std::to_integer<std::uint32_t>(*cursor.at++));
   }
-  return decode_long_varint(cursor);
+  if (cursor.left() >= 2 && (cursor.at[1] & std::byte{0x80}) == std::byte{0}) {
+    const auto low = std::to_integer<std::uint32_t>(cursor.at[0]) & 0x7f;
+    const auto high = std::to_integer<std::uint32_t>(cursor.at[1]);
+    cursor.at += 2;
+    return unzigzag(low | high << 7);
+  }
+  const ReadGroups<std::uint32_t> groups = read_groups32(cursor.at, cursor.end);
+  if (groups.next == nullptr) [[unlikely]] {
+    cursor.fail();
+    return 0;
+  }
+  cursor.at = groups.next;
+  return unzigzag(groups.bits);
 }
 
 /// As decode_varint, for 64 bits and at most 10 bytes.
@@ -61,7 +79,13 @@ std::int64_t decode_long_varlong(ByteCursor& cursor);
   if (cursor.at != cursor.end && (*cursor.at & std::byte{0x80}) == std::byte{0}) [[likely]] {
     return unzigzag(std::to_integer<std::uint64_t>(*cursor.at++));
   }
-  return decode_long_varlong(cursor);
+  const ReadGroups<std::uint64_t> groups = read_groups64(cursor.at, cursor.end);
+  if (groups.next == nullptr) [[unlikely]] {
+    cursor.fail();
+    return 0;
+  }
+  cursor.at = groups.next;
+  return unzigzag(groups.bits);
 }
 
 /// Bytes of the shortest form, which is the one that is written.

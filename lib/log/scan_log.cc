@@ -111,7 +111,13 @@ class Scanner {
         note_damage(index, batches.batch_position(), std::move(reason));
         return {};
       }
-      ONCELOG_TRY(apply_batch(*batch, header, builder));
+      if (const auto applied = apply_batch(*batch, header, builder); !applied) {
+        // Its CRC is right, so this is no damage of the disk: no log of ours or Kafka's has it, and
+        // nothing is cut.
+        return fail(ErrorCode::KAFKA_STORAGE_ERROR, state_.directory, ": refused to open: ",
+                    segment::segment_file_name(bases_[index], segment::kLogSuffix), " position ",
+                    batches.batch_position(), ": ", applied.error().text());
+      }
       scan_.end = header.next_offset();
       scan_.last_batch_crc = header.crc;
       ++state_.report.batches_read;
@@ -124,8 +130,12 @@ class Scanner {
              std::to_string(scan_.end.value()) + " or above";
     }
     constexpr std::int64_t kRelativeOffsetMax = std::numeric_limits<std::int32_t>::max();
-    const bool is_too_far = header.last_offset() - bases_[index] > kRelativeOffsetMax ||
-                            header.last_offset() < header.base_offset;
+    // Compared as distances, which cannot overflow: the base offset is at or above the segment's.
+    constexpr std::int64_t kOffsetMax = std::numeric_limits<std::int64_t>::max();
+    const bool is_too_far =
+        header.last_offset_delta < 0 ||
+        header.base_offset - bases_[index] > kRelativeOffsetMax - header.last_offset_delta ||
+        header.base_offset.value() >= kOffsetMax - header.last_offset_delta;
     if (is_too_far) {
       return "offset " + std::to_string(header.base_offset.value()) + " is too far above the base";
     }

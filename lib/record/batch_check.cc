@@ -22,6 +22,7 @@ namespace {
 constexpr std::int16_t kKnownBits =
     kCodecMask | kLogAppendTimeBit | kTransactionalBit | kControlBit | kDeleteHorizonBit;
 constexpr std::uint8_t kCodecBitsMax = 4;
+constexpr Offset kOffsetMax{std::numeric_limits<std::int64_t>::max()};
 
 Result<void> check_crc_and_codec(const BatchHeader& header, Bytes batch) {
   const std::uint32_t crc = base::crc32c(batch.subspan(kCrcBegin));
@@ -296,7 +297,10 @@ Result<std::vector<ReceivedBatch>> check_received_batches(Bytes bytes) {
     ONCELOG_TRY(check_crc_and_codec(header, batch));
     const bool is_in_order =
         batches.empty() || header.last_offset() > batches.back().header.last_offset();
-    if (!is_in_order || header.last_offset() < header.base_offset) {
+    // The offset behind the last one must be a number, too.
+    const bool is_offset = header.base_offset >= Offset(0) && header.last_offset_delta >= 0 &&
+                           header.last_offset_delta < kOffsetMax - header.base_offset;
+    if (!is_in_order || !is_offset) {
       return fail(ErrorCode::UNKNOWN_SERVER_ERROR, "follower append: batch at offset ",
                   header.base_offset, " with last offset ", header.last_offset(),
                   " is out of order");

@@ -101,7 +101,7 @@ Result<void> compress_gzip(Bytes plain, int level, std::vector<std::byte>& out) 
     step = deflate(&stream, given_bytes == rest.size() ? Z_FINISH : Z_NO_FLUSH);
     if (step == Z_STREAM_ERROR) return fail(ErrorCode::UNKNOWN_SERVER_ERROR, "gzip: deflate");
     rest = rest.subspan(given_bytes - stream.avail_in);
-    out.resize(out.size() - stream.avail_out);
+    out.resize(out_begin + (kStepBytes - stream.avail_out));
   }
   append_le32(crc32_of(plain), out);
   append_le32(static_cast<std::uint32_t>(plain.size()), out);

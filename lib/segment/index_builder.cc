@@ -63,13 +63,21 @@ void IndexBuilder::add_batch(const record::BatchHeader& header) {
   if (contents_.bytes_since_index_entry > config_.index_interval_bytes &&
       static_cast<std::int64_t>(offset_.size()) < offset_entries_max) {
     offset_.push_back({header.last_offset(), position});
-    if (contents_.max_timestamp > (time_.empty() ? kNoTimestamp : time_.back().timestamp)) {
-      time_.push_back({contents_.max_timestamp, contents_.offset_of_max_timestamp});
-    }
+    add_time_entry(time_entries_max() - 1);
     contents_.bytes_since_index_entry = 0;
   }
   contents_.bytes_since_index_entry += header.size_bytes();
   contents_.bytes += header.size_bytes();
+}
+
+std::int64_t IndexBuilder::time_entries_max() const {
+  return config_.segment_index_bytes / kTimeIndexEntryBytes;
+}
+
+void IndexBuilder::add_time_entry(std::int64_t entries_max) {
+  const Timestamp last = time_.empty() ? kNoTimestamp : time_.back().timestamp;
+  if (contents_.max_timestamp <= last || std::ssize(time_) >= entries_max) return;
+  time_.push_back({contents_.max_timestamp, contents_.offset_of_max_timestamp});
 }
 
 void IndexBuilder::check_stored_offset(const record::BatchHeader& header, std::int64_t position) {
@@ -127,6 +135,7 @@ BuiltIndex<Entry> IndexBuilder::choose(Stored<Entry>& stored, std::vector<Entry>
 }
 
 SegmentContents IndexBuilder::finish(bool keep_sparser) {
+  add_time_entry(time_entries_max());  // as at a roll: readers take the last for the largest time
   contents_.offset_index = choose(stored_offset_, offset_, keep_sparser);
   contents_.time_index = choose(stored_time_, time_, keep_sparser);
   if (keeps_stored_txn_) txn_ = stored_txn_.entries.value_or(std::vector<TxnIndexEntry>{});

@@ -67,6 +67,9 @@ class IndexBuilder {
     bool is_wrong = false;
     std::size_t confirmed = 0;
   };
+  [[nodiscard]] std::int64_t time_entries_max() const;
+  /// Adds the running maximum if it is new and fewer than `entries_max` entries are there.
+  void add_time_entry(std::int64_t entries_max);
   void check_stored_offset(const record::BatchHeader& header, std::int64_t position);
   void check_stored_time(TimeIndexEntry maximum);
   [[nodiscard]] bool is_stored_txn_true() const;

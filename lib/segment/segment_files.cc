@@ -1,5 +1,6 @@
 // segment_files.cc: the files of a segment: made, opened, compared with memory, brought up to it,
 // synced.
+#include <tuple>
 #include <vector>
 
 #include "segment/segment.h"
@@ -27,9 +28,16 @@ Result<std::shared_ptr<Segment>> Segment::create(Vfs& vfs, const std::string& di
   for (const std::string_view suffix : {kOffsetIndexSuffix, kTimeIndexSuffix, kTxnIndexSuffix}) {
     ONCELOG_TRY(vfs.remove(segment->path_of(suffix)));
   }
-  ONCELOG_TRY_ASSIGN(segment->log_, vfs.open(segment->log_path_, OpenMode::kCreate));
-  ONCELOG_TRY(segment->log_->truncate(0));
-  if (config.preallocate) ONCELOG_TRY(segment->log_->preallocate(config.segment_bytes));
+  const auto make_log = [&]() -> Result<void> {
+    ONCELOG_TRY_ASSIGN(segment->log_, vfs.open(segment->log_path_, OpenMode::kCreate));
+    ONCELOG_TRY(segment->log_->truncate(0));
+    return config.preallocate ? segment->log_->preallocate(config.segment_bytes) : Result<void>{};
+  };
+  if (auto made = make_log(); !made) {
+    // Left behind, it would be a segment for the next open.
+    std::ignore = vfs.remove(segment->log_path_);
+    return std::unexpected(std::move(made).error());
+  }
   return segment;
 }
 
