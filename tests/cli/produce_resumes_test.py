@@ -9,26 +9,35 @@ import time
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
-from command import check, join_lines, make_lines, run, run_json, run_test  # noqa: E402
+from command import (check, join_lines, make_lines, run, run_json, run_test,  # noqa: E402
+                     wait_until)
 
 SEED = 20240611
 KILLS = 6
 SETUPS = {
     "plain": ["--level", "written"],
-    "durable": ["--level", "durable", "--batch-records", "7"],
+    "durable": ["--level", "durable", "--batch-records", "40"],
     "transactions": ["--level", "written", "--txn-every", "150", "--abort-every", "3"],
     "codecs": ["--level", "written", "--codec", "zstd", "--txn-every", "90", "--abort-every", "2"],
     "keys": ["--level", "written", "--codec", "lz4", "--key-separator", " "],
-    "segments": ["--level", "written", "--config", "segment.bytes=9000", "--txn-every", "40",
+    "segments": ["--level", "written", "--config", "segment.bytes=40000", "--txn-every", "40",
                  "--abort-every", "5", "--config", "index.interval.bytes=500"],
 }
 
 
-def kill_some(command, chance):
-    """Starts the writer KILLS times and kills it; its standard input never ends before."""
-    for _ in range(KILLS):
+def log_bytes(store):
+    return sum(path.stat().st_size for path in (store / "t-0").glob("*.log"))
+
+
+def kill_some(command, store, chance):
+    """Starts the writer KILLS times and kills it; its standard input never ends before. Every
+    third is killed at any moment, the others once they have stored something."""
+    for number in range(KILLS):
+        before, limit = log_bytes(store), time.monotonic() + 3
         writer = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
-        time.sleep(chance.uniform(0.005, 0.15))
+        while number % 3 and log_bytes(store) <= before and time.monotonic() < limit:
+            time.sleep(0.001)
+        time.sleep(chance.uniform(0.001, 0.025))
         check(writer.poll() is None, "the writer ended before it was killed:", writer.poll())
         writer.kill()
         writer.communicate()
@@ -46,15 +55,15 @@ def stored_lines(oncelog, store):
 
 def resumes(oncelog, folder, name, flags, chance):
     store, stats = folder / name, folder / f"{name}.stats"
-    lines = make_lines(chance.random(), 4000)
+    lines = make_lines(chance.random(), 8000)
     head, tail = folder / f"{name}.head", folder / f"{name}.tail"
-    head.write_bytes(join_lines(lines[:3500]))
-    tail.write_bytes(join_lines(lines[3500:]))
+    head.write_bytes(join_lines(lines[:7500]))
+    tail.write_bytes(join_lines(lines[7500:]))
     base = [oncelog, "produce", str(store), "t-0", str(head)]
     options = ["--stats", str(stats), *flags]
     if "--batch-records" not in flags:
         options += ["--batch-records", "25"]
-    kill_some([*base, "-", *options, "--delay-us", "1000"], chance)
+    kill_some([*base, "-", *options, "--delay-us", "1000"], store, chance)
     run(oncelog, *base[1:], tail, *options)
     check(stored_lines(oncelog, store) == lines, name, "lines were lost, repeated or mixed up")
 
@@ -97,12 +106,9 @@ def aborts_what_another_run_left_open(oncelog, folder):
     writer = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
     writer.stdin.write(b"first\nsecond\n")
     writer.stdin.flush()
-    end = time.monotonic() + 30
-    while time.monotonic() < end:
-        output = subprocess.run([oncelog, "consume", str(store), "t-0", "--isolation",
-                                 "read_uncommitted"], capture_output=True).stdout
-        if output == b"first\nsecond\n":
-            break
+    reading = [oncelog, "consume", str(store), "t-0", "--isolation", "read_uncommitted"]
+    wait_until(lambda: subprocess.run(reading, capture_output=True).stdout == b"first\nsecond\n",
+               "both lines to be stored")
     writer.kill()
     writer.communicate()
     check(run(oncelog, "consume", store, "t-0")[0] == b"", "an open transaction is visible")
@@ -118,7 +124,7 @@ def stops_cleanly(oncelog, folder):
     command = ["produce", store, "t-0", lines, "--batch-records", "10", "--stats", stats]
     writer = subprocess.Popen([oncelog, *map(str, command), "--delay-us", "2000"],
                               stderr=subprocess.DEVNULL)
-    time.sleep(0.1)
+    wait_until(lambda: stats.exists() and stats.stat().st_size > 0, "the writer to begin")
     writer.terminate()
     check(writer.wait(60) == 0, "SIGTERM: the writer exited", writer.returncode)
     run(oncelog, *command)

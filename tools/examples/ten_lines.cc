@@ -1,5 +1,5 @@
-// ten_lines.cc: the README's example: a batch is sent twice, as by a client that never saw the first
-// answer, stored once, and read back.
+// ten_lines.cc: the README's example: a batch is sent twice, as by a client that never saw the
+// first answer, stored once, and read back.
 //
 //     example_ten_lines STORE_DIRECTORY
 #include <cstdio>
