@@ -39,12 +39,12 @@ class ReaderSegment {
   void add_batch(const RecordBatchView& batch);
   /// Whether `path` still names this file and the batches scanned are still there, as far as the
   /// last one tells.
-  Result<bool> is_continued(Vfs& vfs) const;
+  [[nodiscard]] Result<bool> is_continued(Vfs& vfs) const;
 
   /// The first batch whose last offset is at or above `target`, or nothing.
-  Result<std::optional<LocatedBatch>> find_batch(Offset target) const;
+  [[nodiscard]] Result<std::optional<LocatedBatch>> find_batch(Offset target) const;
   /// The first batch at or behind a position, or nothing.
-  Result<std::optional<LocatedBatch>> batch_at_or_behind(std::int64_t position) const;
+  [[nodiscard]] Result<std::optional<LocatedBatch>> batch_at_or_behind(std::int64_t position) const;
   /// A position in front of the first batch with a max timestamp at or above `timestamp`.
   [[nodiscard]] std::int64_t position_before(Timestamp timestamp) const;
 

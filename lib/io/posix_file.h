@@ -15,7 +15,8 @@ class PosixFile final : public File {
   PosixFile(Descriptor descriptor, std::string path)
       : descriptor_(std::move(descriptor)), path_(std::move(path)) {}
 
-  Result<std::size_t> read_at(std::span<std::byte> buffer, std::int64_t position) const override;
+  [[nodiscard]] Result<std::size_t> read_at(std::span<std::byte> buffer,
+                                            std::int64_t position) const override;
   Result<void> write_at(std::span<const Bytes> parts, std::int64_t position) override;
   [[nodiscard]] Result<std::int64_t> size() const override;
   Result<void> truncate(std::int64_t bytes) override;

@@ -152,7 +152,11 @@ Result<Appended> finish(LogState& state, const AppendOutcome& outcome, Level lev
   Appended appended = outcome.appended;
   const Offset end = appended.last_offset + 1;
   if (log::is_flush_due(state, outcome.has_rolled)) {
-    ONCELOG_TRY(log::sync_log(state, log::SyncScope::kRecoveryPoint, end));
+    const auto flushed = log::sync_log(state, log::SyncScope::kRecoveryPoint, end);
+    // The batch is stored: a flush that only lacked space is done later, and not its failure.
+    if (!flushed && flushed.error().code == ErrorCode::PARTITION_POISONED) {
+      return std::unexpected(flushed.error());
+    }
   }
   if (level == Level::kDurable) ONCELOG_TRY(log::sync_log(state, log::SyncScope::kLog, end));
   appended.level = Offset(state.durable_end.load()) >= end ? Level::kDurable : Level::kWritten;
@@ -166,6 +170,8 @@ Result<Appended> append_checked(LogState& state, Bytes bytes, AppendOrigin origi
                      record::check_batch(bytes, {config, state.environment.store.decompression,
                                                  origin, state.environment.clock.now()}));
   if (!batch) {
+    const std::scoped_lock lock(state.writer_mutex);
+    ONCELOG_TRY(log::check_writable(state));
     Appended nothing;
     nothing.log_start = state.published.read().ends.log_start;
     return nothing;
@@ -247,6 +253,9 @@ Result<Appended> PartitionLog::append_marker(const MarkerFields& fields,
   MarkerFields at_front = fields;
   at_front.base_offset = Offset(0);
   if (at_front.timestamp == kNoTimestamp) at_front.timestamp = state_->environment.clock.now();
+  if (at_front.timestamp < kNoTimestamp) {
+    return fail(ErrorCode::INVALID_TIMESTAMP, "append_marker: timestamp ", at_front.timestamp);
+  }
   return append_checked(*state_, build_marker(at_front), AppendOrigin::kCoordinator, level);
 }
 
@@ -258,6 +267,9 @@ Result<Appended> PartitionLog::append_as_follower(Bytes bytes, FollowerAppendOpt
   outcome.appended.log_start = state.published.read().ends.log_start;
   if (!batches.empty()) {
     ONCELOG_TRY_ASSIGN(outcome, check_write_apply_received(state, batches));
+  } else {
+    const std::scoped_lock lock(state.writer_mutex);
+    ONCELOG_TRY(log::check_writable(state));
   }
   ONCELOG_TRY_ASSIGN(Appended appended,
                      finish(state, outcome, options.level.value_or(state.options.level)));

@@ -12,6 +12,9 @@ namespace {
 /// ours.
 constexpr std::int64_t kCheckpointBytesMax = std::int64_t{64} << 20;
 constexpr int kCheckpointVersion = 0;
+/// URL-safe base64.
+constexpr std::string_view kTopicIdDigits =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
 std::string directory_of(const std::string& path) {
   const std::size_t slash = path.rfind('/');
@@ -41,6 +44,19 @@ std::vector<std::string_view> split(std::string_view text, std::string_view sepa
   }
 }
 
+/// The lines of a file; its last need not be ended.
+std::vector<std::string_view> split_lines(std::string_view text) {
+  std::vector<std::string_view> lines;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    std::string_view line = text.substr(0, end);
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    lines.push_back(line);
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return lines;
+}
+
 /// The text of a checkpoint, empty if it is missing; parse_checkpoint's answer points into it.
 Result<std::string> read_checkpoint(Vfs& vfs, const std::string& path) {
   ONCELOG_TRY_ASSIGN(auto text, read_small_file(vfs, path, kCheckpointBytesMax));
@@ -51,7 +67,7 @@ Result<std::string> read_checkpoint(Vfs& vfs, const std::string& path) {
 Result<std::vector<std::vector<std::string_view>>> parse_checkpoint(const std::string& path,
                                                                     std::string_view text,
                                                                     std::size_t fields) {
-  const std::vector<std::string_view> lines = split(text, "\r\n");
+  const std::vector<std::string_view> lines = split_lines(text);
   std::vector<std::vector<std::string_view>> entries;
   if (lines.empty()) return entries;
   const auto version = parse_number<int>(lines[0]);
@@ -72,6 +88,12 @@ Result<std::vector<std::vector<std::string_view>>> parse_checkpoint(const std::s
     if (entries.back().size() != fields) return malformed(path, i + 1, "wrong number of fields");
   }
   return entries;
+}
+
+/// 22 digits, not all of them zero.
+bool is_topic_id(std::string_view text) {
+  return text.size() == 22 && text.find_first_not_of(kTopicIdDigits) == std::string_view::npos &&
+         text.find_first_not_of(kTopicIdDigits[0]) != std::string_view::npos;
 }
 
 std::string header_text(std::size_t count) {
@@ -160,8 +182,6 @@ Result<void> write_leader_epochs(Vfs& vfs, const std::string& path,
 }
 
 std::string random_topic_id() {
-  static constexpr std::string_view kDigits =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
   std::random_device random;
   std::array<std::uint8_t, 16> id{};
   for (std::uint8_t& byte : id) byte = static_cast<std::uint8_t>(random());
@@ -173,17 +193,17 @@ std::string random_topic_id() {
   for (const std::uint8_t byte : id) {
     bits = bits << 8 | byte;
     for (bit_count += 8; bit_count >= 6; bit_count -= 6) {
-      text += kDigits[bits >> (bit_count - 6) & 63];
+      text += kTopicIdDigits[bits >> (bit_count - 6) & 63];
     }
   }
-  return text += kDigits[bits << (6 - bit_count) & 63];
+  return text += kTopicIdDigits[bits << (6 - bit_count) & 63];
 }
 
 Result<std::string> read_topic_id(Vfs& vfs, const std::string& path) {
   constexpr std::int64_t kMetadataBytesMax = 4096;
   ONCELOG_TRY_ASSIGN(const auto text, read_small_file(vfs, path, kMetadataBytesMax));
   if (!text) return std::string();
-  const std::vector<std::string_view> lines = split(*text, "\r\n");
+  const std::vector<std::string_view> lines = split_lines(*text);
   constexpr std::string_view kVersionKey = "version:";
   constexpr std::string_view kIdKey = "topic_id:";
   if (lines.size() != 2 || !lines[0].starts_with(kVersionKey) || !lines[1].starts_with(kIdKey)) {
@@ -191,8 +211,8 @@ Result<std::string> read_topic_id(Vfs& vfs, const std::string& path) {
   }
   const auto version = split(lines[0].substr(kVersionKey.size()), " \t");
   const auto id = split(lines[1].substr(kIdKey.size()), " \t");
-  if (version.size() != 1 || !parse_number<int>(version[0]) || id.size() != 1 ||
-      id[0].size() != 22) {
+  if (version.size() != 1 || parse_number<int>(version[0]).value_or(-1) < 0 || id.size() != 1 ||
+      !is_topic_id(id[0])) {
     return fail(ErrorCode::KAFKA_STORAGE_ERROR, path, ": expected a version and a topic id");
   }
   return std::string(id[0]);

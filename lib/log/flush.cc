@@ -25,7 +25,6 @@ struct Capture {
   std::optional<std::vector<LeaderEpochStart>> epochs{};  ///< if the file is behind
   bool has_new_names = false;
   Offset end{};
-  Offset high_watermark{};
   std::int64_t appended_bytes = 0;
 };
 
@@ -52,11 +51,9 @@ Result<void> poison_if_failed(LogState& state, Result<void> result) {
 }
 
 Result<void> write_files(LogState& state, const Capture& now, SyncScope scope) {
-  for (const auto& segment : now.closed) {
-    ONCELOG_TRY(segment->trim_log());
-    ONCELOG_TRY(segment->write_indexes());
-  }
+  for (const auto& segment : now.closed) ONCELOG_TRY(segment->trim_log());
   if (scope == SyncScope::kLog) return {};
+  for (const auto& segment : now.closed) ONCELOG_TRY(segment->write_indexes());
   ONCELOG_TRY(now.active->write_indexes());
   if (now.epochs) {
     ONCELOG_TRY(poison_unless_full(
@@ -78,12 +75,12 @@ Result<void> sync_files(LogState& state, const Capture& now, SyncScope scope) {
 /// The bookkeeping of a sync that has succeeded.
 void apply_sync(LogState& state, const Capture& now, SyncScope scope) {
   const std::scoped_lock lock(state.writer_mutex);
-  auto& unsynced = state.closed_unsynced;
-  unsynced.erase(unsynced.begin(),
-                 unsynced.begin() + static_cast<std::ptrdiff_t>(now.closed.size()));
-  if (unsynced.empty()) state.is_directory_unsynced = false;
-  if (scope == SyncScope::kRecoveryPoint && now.epochs && state.epochs.entries() == *now.epochs) {
-    state.are_epochs_unwritten = false;
+  if (scope == SyncScope::kRecoveryPoint) {
+    auto& unsynced = state.closed_unsynced;
+    unsynced.erase(unsynced.begin(),
+                   unsynced.begin() + static_cast<std::ptrdiff_t>(now.closed.size()));
+    if (unsynced.empty()) state.is_directory_unsynced = false;
+    if (now.epochs && state.epochs.entries() == *now.epochs) state.are_epochs_unwritten = false;
   }
   state.durable_end.store(now.end.value());
   if (state.high_watermark_policy == HighWatermarkPolicy::kDurable) {
@@ -116,7 +113,8 @@ Result<void> sync_log(LogState& state, SyncScope scope, Offset needed) {
   ONCELOG_TRY(poison_if_failed(state, sync_files(state, now, scope)));
   apply_sync(state, now, scope);
   if (scope == SyncScope::kLog) return {};
-  const PartitionCheckpoint checkpoint{now.end, {}, now.high_watermark};
+  // Read now: where it follows the durable end, this sync has moved it.
+  const PartitionCheckpoint checkpoint{now.end, {}, state.published.read().ends.high_watermark};
   ONCELOG_TRY(
       poison_unless_full(state, state.environment.checkpoints.save(state.name, checkpoint)));
   state.recovery_point.store(now.end.value());

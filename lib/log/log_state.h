@@ -74,7 +74,8 @@ struct LogState {
   LeaderEpoch leader_epoch{0};  ///< written into batches appended as leader
   bool are_epochs_unwritten = false;
   std::vector<std::shared_ptr<segment::Segment>> segments;
-  std::vector<std::shared_ptr<segment::Segment>> closed_unsynced;  ///< rolled away, not yet synced
+  std::vector<std::shared_ptr<segment::Segment>>
+      closed_unsynced;  ///< rolled away, not below a recovery point yet
   bool is_directory_unsynced = false;
   LogOffsets offsets;
   std::uint32_t last_batch_crc = 0;  ///< of the active segment's last batch

@@ -8,6 +8,7 @@
 
 #include "log/recovery.h"
 
+#include "log/adopt_snapshot.h"
 #include "log/checkpoint.h"
 #include "oncelog/clock.h"
 #include "segment/segment_names.h"
@@ -73,15 +74,16 @@ Result<void> read_from_disk_only(const LogState& state, const std::vector<Offset
   return {};
 }
 
-/// Loads the epoch file; answers from which offset on batches may add epochs: all, if the file is
-/// of no use.
-Result<Offset> load_epochs(LogState& state, Offset recovery_point) {
+/// Loads the epoch file; answers from which offset on batches may begin epochs that it has not:
+/// all, if the file is of no use. When it was written, every batch from its last start on had its
+/// last epoch, or the start would be another.
+Result<Offset> load_epochs(LogState& state) {
   Vfs& vfs = state.environment.vfs;
   const std::string path = state.path(segment::kLeaderEpochFile);
   const auto stored = read_leader_epochs(vfs, path);
   if (stored && !stored->empty()) {
     state.epochs = LeaderEpochs(*stored);
-    return recovery_point;
+    return state.epochs.entries().back().start;
   }
   if (!stored && stored.error().os_errno != 0) return std::unexpected(stored.error());
   if (!stored) {
@@ -95,8 +97,8 @@ Result<Offset> load_epochs(LogState& state, Offset recovery_point) {
 /// One pass that replays producers behind their newest checkpoint; all of the log if there is none,
 /// or if it is newer than what is left of the log.
 Result<LogScan> scan_from_snapshot(LogState& state, const std::vector<Offset>& bases,
-                                   Offset epochs_from, bool keep_sparser_indexes) {
-  ScanOptions options{epochs_from, Offset(0), keep_sparser_indexes};
+                                   Offset epochs_from, bool is_clean_end) {
+  ScanOptions options{epochs_from, Offset(0), is_clean_end};
   ONCELOG_TRY_ASSIGN(const auto checkpoint, state.environment.snapshots.load(state.name));
   if (!checkpoint) return scan_log(state, bases, options);
   for (const auto& [id, entry] : checkpoint->entries) state.producers.restore(id, entry);
@@ -201,6 +203,7 @@ Result<void> open_segments(LogState& state, const LogScan& scan, const std::vect
     ONCELOG_TRY_ASSIGN(
         auto opened, Segment::open(state.environment.vfs, state.directory, bases[i],
                                    state.options.config, state.environment.clock.now(), contents));
+    ONCELOG_TRY(opened->trim_log());
     ONCELOG_TRY(opened->write_indexes());
     if (!state.report.was_clean) ONCELOG_TRY(opened->sync());
     state.segments.push_back(std::move(opened));
@@ -216,18 +219,30 @@ Result<void> remove_strays(LogState& state, const DirectoryContent& content) {
     ONCELOG_TRY(vfs.remove(state.path(name)));
     state.report.files_removed.push_back(name);
   }
-  for (const std::string& name : content.kafka_snapshots) ONCELOG_TRY(vfs.remove(state.path(name)));
+  for (const Offset offset : content.kafka_snapshots) {
+    ONCELOG_TRY(
+        vfs.remove(state.path(segment::segment_file_name(offset, segment::kSnapshotSuffix))));
+  }
   if (content.orphans.empty() && content.kafka_snapshots.empty()) return {};
   return vfs.sync_directory(state.directory);
 }
 
-/// The apply beat: ends, epochs, view.
+/// Leader epochs are trimmed to the log (14.7) and written, unless the file has them: the recovery
+/// point says that it has.
+Result<void> settle_epochs(LogState& state, Offset log_start, Offset end) {
+  const std::vector<LeaderEpochStart> before = state.epochs.entries();
+  state.epochs.truncate_from_end(end);
+  state.epochs.truncate_from_start(log_start);
+  if (state.epochs.entries() == before && !state.are_epochs_unwritten) return {};
+  ONCELOG_TRY(write_leader_epochs(state.environment.vfs, state.path(segment::kLeaderEpochFile),
+                                  state.epochs.entries()));
+  state.are_epochs_unwritten = false;
+  return {};
+}
+
+/// The apply beat: ends, view.
 void publish(LogState& state, const OpenRequest& request, Offset log_start, Offset end) {
   state.offsets = LogOffsets(log_start, end);
-  const std::vector<LeaderEpochStart> before = state.epochs.entries();
-  state.epochs.truncate_from_end(end);  // 14.7
-  state.epochs.truncate_from_start(log_start);
-  if (state.epochs.entries() != before) state.are_epochs_unwritten = true;
   state.leader_epoch = std::max(state.options.leader_epoch, state.epochs.latest());
   state.view.publish(make_view(state, nullptr, state.epochs.entries()));
   state.durable_end.store(end.value());
@@ -245,11 +260,13 @@ Result<void> recover(LogState& state, const OpenRequest& request, const Director
   if (!trust.is_clean) {
     ONCELOG_TRY(read_from_disk_only(state, content.bases, trust.recovery_point));
   }
-  ONCELOG_TRY_ASSIGN(const Offset epochs_from, load_epochs(state, trust.recovery_point));
+  ONCELOG_TRY_ASSIGN(const Offset epochs_from, load_epochs(state));
+  ONCELOG_TRY(restore_snapshot_below(state, content));
   ONCELOG_TRY_ASSIGN(const LogScan scan,
                      scan_from_snapshot(state, content.bases, epochs_from, trust.is_clean));
   ONCELOG_TRY(check_damage(state, scan, trust, content.bases));
   ONCELOG_TRY(check_clean_end(state, request, scan));
+  if (trust.is_clean) ONCELOG_TRY(merge_end_snapshot(state, content, scan.end));
   const Offset log_start =
       std::max(request.checkpoint.log_start.value_or(content.bases.front()), content.bases.front());
   if (log_start > scan.end) {
@@ -261,6 +278,7 @@ Result<void> recover(LogState& state, const OpenRequest& request, const Director
   ONCELOG_TRY(remove_strays(state, content));
   ONCELOG_TRY(open_segments(state, scan, content.bases));
   state.last_batch_crc = scan.last_batch_crc;
+  ONCELOG_TRY(settle_epochs(state, log_start, scan.end));
   if (!trust.is_clean) {
     ONCELOG_TRY(state.environment.vfs.sync_directory(state.directory));
     ONCELOG_TRY(state.environment.checkpoints.save(state.name, {scan.end, {}, {}}));

@@ -16,9 +16,9 @@ namespace oncelog::log {
 
 /// What lies in a partition directory once interrupted swaps are completed.
 struct DirectoryContent {
-  std::vector<Offset> bases{};         ///< of the `.log` files, ascending
-  std::vector<std::string> orphans{};  ///< index files without a `.log`
-  std::vector<std::string> kafka_snapshots{};
+  std::vector<Offset> bases{};            ///< of the `.log` files, ascending
+  std::vector<std::string> orphans{};     ///< index files without a `.log`
+  std::vector<Offset> kafka_snapshots{};  ///< of the `.snapshot` files, ascending
 };
 
 /// Finishes or undoes what a compaction or deletion had begun (semantics 21.2-21.4), then lists the
@@ -48,7 +48,7 @@ struct LogScan {
 struct ScanOptions {
   Offset epochs_from{};  ///< batches from here on may begin leader epochs that the file has not
   Offset replay_from{};  ///< the producer table is right up to here; 0: it is empty
-  bool keep_sparser_indexes = false;
+  bool is_clean_end = false;  ///< the files are as a clean close left them
 };
 /// Reads every batch of the segments up to the first damage: CRC, order, producers, leader epochs,
 /// indexes. Changes nothing but the producer table and the epochs in memory.

@@ -75,7 +75,7 @@ class Scanner {
       return fail(ErrorCode::KAFKA_STORAGE_ERROR, path, ": ", file_bytes, " bytes, at most ",
                   kSegmentBytesMax, " are possible");
     }
-    IndexBuilder builder(base, state_.options.config);
+    IndexBuilder builder(base, state_.options.config, bases_.front());
     ONCELOG_TRY(builder.load_stored(state_.environment.vfs, state_.directory));
     if (base < options_.replay_from) builder.keep_stored_aborted();
     // An empty segment below the present end cannot be: its base is at or above all batches before
@@ -95,9 +95,13 @@ class Scanner {
     }
     state_.report.segments_read += 1;
     state_.report.bytes_read += builder.bytes();
-    scan_.segments.push_back(builder.finish(options_.keep_sparser_indexes));
+    scan_.segments.push_back(builder.finish(options_.is_clean_end));
     scan_.file_bytes.push_back(file_bytes);
     if (scan_.damage) ONCELOG_TRY(examine_damage(*file, file_bytes));
+    // A crash between a roll and the cut of the preallocated file that it closed.
+    const bool is_uncut = scan_.damage && scan_.damage->is_zero_tail && index + 1 < bases_.size() &&
+                          bases_[index + 1] == scan_.end;
+    if (is_uncut) scan_.damage.reset();
     return {};
   }
 
@@ -146,10 +150,10 @@ class Scanner {
                            IndexBuilder& builder) {
     builder.add_batch(header);
     if (header.base_offset >= options_.replay_from) ONCELOG_TRY(replay(batch, header, builder));
-    // Only what the file cannot know yet: below the recovery point it may have dropped epochs on
-    // purpose (14.2).
-    if (header.base_offset >= options_.epochs_from &&
-        header.leader_epoch > state_.epochs.latest()) {
+    // Only what the file cannot know yet, as it was assigned then: an older epoch drops newer ones
+    // (14.2), whose batches are still here.
+    if (header.base_offset >= options_.epochs_from && header.leader_epoch >= LeaderEpoch(0) &&
+        state_.epochs.is_new(header.leader_epoch, header.base_offset)) {
       state_.epochs.assign(header.leader_epoch, header.base_offset);
       state_.are_epochs_unwritten = true;
     }

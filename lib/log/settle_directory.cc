@@ -90,9 +90,12 @@ class Settlement {
     DirectoryContent content;
     for (const std::string& name : names_) {
       if (const auto base = offset_of_file_name(name, kLogSuffix)) content.bases.push_back(*base);
-      if (offset_of_file_name(name, kSnapshotSuffix)) content.kafka_snapshots.push_back(name);
+      if (const auto offset = offset_of_file_name(name, kSnapshotSuffix)) {
+        content.kafka_snapshots.push_back(*offset);
+      }
     }
     std::ranges::sort(content.bases);
+    std::ranges::sort(content.kafka_snapshots);
     for (const std::string& name : names_) {
       for (const std::string_view suffix :
            {kOffsetIndexSuffix, kTimeIndexSuffix, kTxnIndexSuffix}) {

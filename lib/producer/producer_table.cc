@@ -84,7 +84,9 @@ void ProducerTable::clear() {
 }
 
 void ProducerTable::restore(ProducerId id, const ProducerEntry& entry) {
-  entries_[id] = entry;
+  ProducerEntry& stored = entries_[id];
+  if (stored.transaction_first_offset) open_.erase(*stored.transaction_first_offset);
+  stored = entry;
   if (entry.transaction_first_offset) open_[*entry.transaction_first_offset] = {id, Offset{}};
 }
 

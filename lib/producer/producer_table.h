@@ -40,7 +40,7 @@ class ProducerTable {
 
   /// Forgets everything.
   void clear();
-  /// Puts an entry as a snapshot has it.
+  /// Puts an entry as a snapshot has it, in place of what is known.
   void restore(ProducerId id, const ProducerEntry& entry);
 
   /// What is not as it must be, in words; for tests.

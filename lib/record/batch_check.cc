@@ -296,7 +296,7 @@ Result<std::vector<ReceivedBatch>> check_received_batches(Bytes bytes) {
   const auto visit = [&](const BatchHeader& header, Bytes batch) -> Result<void> {
     ONCELOG_TRY(check_crc_and_codec(header, batch));
     const bool is_in_order =
-        batches.empty() || header.last_offset() > batches.back().header.last_offset();
+        batches.empty() || header.base_offset > batches.back().header.last_offset();
     // The offset behind the last one must be a number, too.
     const bool is_offset = header.base_offset >= Offset(0) && header.last_offset_delta >= 0 &&
                            header.last_offset_delta < kOffsetMax - header.base_offset;

@@ -87,7 +87,8 @@ BatchScan::BatchScan(const File& file, Options options)
     : file_(file), options_(options), position_(options.begin) {}
 
 void BatchScan::resume_at(std::int64_t position) {
-  ONCELOG_ASSERT(position >= position_ && position <= options_.end, position, position_);
+  ONCELOG_ASSERT(position >= position_, position, position_);
+  ONCELOG_ASSERT(position <= options_.end, position, options_.end);
   position_ = position;
   damage_.clear();
 }

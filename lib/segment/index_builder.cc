@@ -108,14 +108,25 @@ void IndexBuilder::check_stored_time(TimeIndexEntry maximum) {
   }
 }
 
-bool IndexBuilder::is_stored_txn_true() const {
-  return std::ranges::equal(*stored_txn_.entries, txn_,
-                            [](const TxnIndexEntry& stored, const TxnIndexEntry& built) {
-                              return stored.producer_id == built.producer_id &&
-                                     stored.first_offset == built.first_offset &&
-                                     stored.last_offset == built.last_offset &&
-                                     stored.last_stable_offset >= built.last_stable_offset;
-                            });
+bool IndexBuilder::is_stored_txn_true(bool is_clean_end) const {
+  const auto has_begun_before_log = [&](const TxnIndexEntry& stored) {
+    return is_clean_end && stored.first_offset < log_begin_;
+  };
+  auto built = txn_.begin();
+  for (const TxnIndexEntry& stored : *stored_txn_.entries) {
+    const bool is_built = built != txn_.end() && built->last_offset == stored.last_offset;
+    if (!is_built) {
+      if (!has_begun_before_log(stored)) return false;
+      continue;  // all of its data is gone, only the marker is left
+    }
+    if (stored.producer_id != built->producer_id ||
+        stored.last_stable_offset < built->last_stable_offset ||
+        (stored.first_offset != built->first_offset && !has_begun_before_log(stored))) {
+      return false;
+    }
+    ++built;
+  }
+  return built == txn_.end();
 }
 
 template <class Entry>
@@ -134,13 +145,13 @@ BuiltIndex<Entry> IndexBuilder::choose(Stored<Entry>& stored, std::vector<Entry>
   return {std::move(built), true, !is_true};
 }
 
-SegmentContents IndexBuilder::finish(bool keep_sparser) {
+SegmentContents IndexBuilder::finish(bool is_clean_end) {
   add_time_entry(time_entries_max());  // as at a roll: readers take the last for the largest time
-  contents_.offset_index = choose(stored_offset_, offset_, keep_sparser);
-  contents_.time_index = choose(stored_time_, time_, keep_sparser);
+  contents_.offset_index = choose(stored_offset_, offset_, is_clean_end);
+  contents_.time_index = choose(stored_time_, time_, is_clean_end);
   if (keeps_stored_txn_) txn_ = stored_txn_.entries.value_or(std::vector<TxnIndexEntry>{});
   if (stored_txn_.entries) {
-    if (!stored_txn_.is_wrong && is_stored_txn_true()) {
+    if (!stored_txn_.is_wrong && is_stored_txn_true(is_clean_end)) {
       stored_txn_.confirmed = stored_txn_.entries->size();
     } else {
       stored_txn_.is_wrong = true;

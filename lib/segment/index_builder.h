@@ -44,7 +44,9 @@ struct SegmentContents {
 /// the aborted transactions, with an LSO not below the one found here.
 class IndexBuilder {
  public:
-  IndexBuilder(Offset base, const TopicConfig& config) : base_(base), config_(config) {}
+  /// `log_begin`: base of the log's first segment; batches below it are gone.
+  IndexBuilder(Offset base, const TopicConfig& config, Offset log_begin = Offset(0))
+      : base_(base), config_(config), log_begin_(log_begin) {}
 
   /// Reads the index files; before the first batch. Unreadable ones count as missing.
   Result<void> load_stored(Vfs& vfs, const std::string& directory);
@@ -55,8 +57,10 @@ class IndexBuilder {
   void add_aborted(const TxnIndexEntry& entry) { txn_.push_back(entry); }
   [[nodiscard]] std::int64_t bytes() const { return contents_.bytes; }
 
-  /// `keep_sparser`: a true but sparser stored index (Kafka counts anew at each start) is kept.
-  SegmentContents finish(bool keep_sparser);
+  /// `is_clean_end`: the files are as a clean close left them. Then a true but sparser index (Kafka
+  /// counts anew at each start) is kept, and so is an aborted transaction that the file says began
+  /// below the first batch that is left.
+  SegmentContents finish(bool is_clean_end);
 
  private:
   /// One stored index and how far it has been confirmed.
@@ -72,13 +76,14 @@ class IndexBuilder {
   void add_time_entry(std::int64_t entries_max);
   void check_stored_offset(const record::BatchHeader& header, std::int64_t position);
   void check_stored_time(TimeIndexEntry maximum);
-  [[nodiscard]] bool is_stored_txn_true() const;
+  [[nodiscard]] bool is_stored_txn_true(bool is_clean_end) const;
   template <class Entry>
   static BuiltIndex<Entry> choose(Stored<Entry>& stored, std::vector<Entry>& built,
                                   bool keep_sparser);
 
   Offset base_;
   const TopicConfig& config_;
+  const Offset log_begin_;
   SegmentContents contents_;
   std::vector<OffsetIndexEntry> offset_;
   std::vector<TimeIndexEntry> time_;

@@ -225,6 +225,11 @@ void LogModel::note_reopened(Offset high_watermark) {
   add_event({.kind = EventKind::kReopen, .offset = high_watermark});
 }
 
+void LogModel::settle_leader_epochs(const std::vector<LeaderEpochStart>& seen) {
+  if (seen.empty() || !leader_epochs().empty()) return;
+  add_event({.kind = EventKind::kEpochsRebuilt});
+}
+
 void LogModel::settle_last_stable_offset(Offset seen) {
   if (last_stable_offsets().size() < 2) return;
   add_event({.kind = EventKind::kForgotten});
@@ -251,6 +256,11 @@ void LogModel::walk_batch(State& state, const ModelBatch& batch) const {
 LogModel::State LogModel::walk() const {
   State state;
   state.leader_epoch = options_.leader_epoch;
+  const auto take_leader_epoch = [&] {
+    state.leader_epoch = options_.leader_epoch;
+    if (state.epochs.empty()) return;
+    state.leader_epoch = std::max(state.leader_epoch, state.epochs.back().epoch);
+  };
   const auto set_watermark = [&](Offset to) {
     state.high_watermark = to;
     state.watermarks.push_back(to);
@@ -281,10 +291,15 @@ LogModel::State LogModel::walk() const {
         set_watermark(event.offset);
         truncate_from_end(state.epochs, state.log_end);
         truncate_from_start(state.epochs, state.log_start);
-        state.leader_epoch = options_.leader_epoch;
-        if (!state.epochs.empty()) {
-          state.leader_epoch = std::max(state.leader_epoch, state.epochs.back().epoch);
+        take_leader_epoch();
+        break;
+      case EventKind::kEpochsRebuilt:
+        for (const ModelBatch& batch : batches_) {
+          if (batch.base_offset >= state.log_end) break;
+          assign(state.epochs, batch.leader_epoch, batch.base_offset);
         }
+        truncate_from_start(state.epochs, state.log_start);
+        take_leader_epoch();
         break;
       case EventKind::kForgotten:
         std::erase_if(state.unreplicated, &Undecided::is_from_before_reopen);

@@ -113,6 +113,9 @@ class LogModel {
   /// The log was closed, or its process died, and it was opened again; `high_watermark` is where
   /// its watermark stood then.
   void note_reopened(Offset high_watermark);
+  /// If no leader epoch is left after a reopen (14.7 drops one that begins at the log end), those
+  /// that the batches tell may be there instead; from now on what was seen is right.
+  void settle_leader_epochs(const std::vector<LeaderEpochStart>& seen);
   /// After a reopen either of last_stable_offsets() is right; from now on this one is.
   void settle_last_stable_offset(Offset seen);
 
@@ -154,6 +157,7 @@ class LogModel {
     kReopen,
     kForgotten,   ///< transactions decided before the reopen are not known any more
     kRemembered,  ///< they are
+    kEpochsRebuilt,
   };
   struct Event {
     EventKind kind = EventKind::kBatch;

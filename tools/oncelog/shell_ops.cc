@@ -1,4 +1,5 @@
 // shell_ops.cc: ops of the shell that open, close, move or look at the partition as a whole.
+#include <tuple>
 #include <utility>
 
 #include "args.h"
@@ -68,7 +69,12 @@ Result<Json> shell_open(ShellSession& session, const Request& request) {
   StoreOptions store_options;
   store_options.clock = &session.clock;
   ONCELOG_TRY_ASSIGN(auto store, Store::open(session.directory, store_options));
-  ONCELOG_TRY_ASSIGN(auto log, store->open_partition(*name, options));
+  auto opened = store->open_partition(*name, options);
+  if (!opened) {
+    std::ignore = store->close();  // other partitions keep the clean end that this open has taken
+    return std::unexpected(std::move(opened).error());
+  }
+  auto log = *std::move(opened);
 
   session.partition_directory = session.directory + "/" + text;
   session.store = std::move(store);

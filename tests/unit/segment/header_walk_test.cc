@@ -31,8 +31,8 @@ class HeaderWalkTest : public testing::Test {
     HeaderWalk walked = walk(test::join({good, bytes}));
     EXPECT_THAT(walked.next(), test::Succeeds());
     const auto header = walked.next();
-    EXPECT_THAT(header, FailsWith(ErrorCode::CORRUPT_MESSAGE,
-                                  "position " + std::to_string(good.size())));
+    EXPECT_THAT(header,
+                FailsWith(ErrorCode::CORRUPT_MESSAGE, "position " + std::to_string(good.size())));
     return header ? "" : header.error().context;
   }
   template <class T>
