@@ -32,8 +32,7 @@ Result<Capture> capture(LogState& state) {
   const std::scoped_lock lock(state.writer_mutex);
   ONCELOG_TRY(check_writable(state));
   Capture now{state.closed_unsynced,       state.active(),          {},
-              state.is_directory_unsynced, state.offsets.log_end(), state.offsets.high_watermark(),
-              state.appended_bytes.load()};
+              state.is_directory_unsynced, state.offsets.log_end(), state.appended_bytes.load()};
   if (state.are_epochs_unwritten) now.epochs = state.epochs.entries();
   return now;
 }
@@ -131,6 +130,9 @@ Result<Offset> PartitionLog::flush() {
 }
 
 Result<void> PartitionLog::wait_durable(Offset offset) {
+  if (state_->is_closed_for_readers.load()) {
+    return fail(ErrorCode::MISUSE, state_->directory, ": the log is closed");
+  }
   if (Offset(state_->durable_end.load()) >= offset) return {};
   const Offset end = state_->published.read().ends.log_end;
   if (offset > end) {

@@ -74,17 +74,20 @@ Result<void> read_from_disk_only(const LogState& state, const std::vector<Offset
   return {};
 }
 
-/// Loads the epoch file; answers from which offset on batches may begin epochs that it has not:
-/// all, if the file is of no use. When it was written, every batch from its last start on had its
-/// last epoch, or the start would be another.
-Result<Offset> load_epochs(LogState& state) {
+/// Loads the epoch file; answers from which offset on batches may begin epochs that it has not: all,
+/// if the file is of no use. It knows those below the recovery point, and those below its last start
+/// if it was written after that.
+Result<Offset> load_epochs(LogState& state, Offset recovery_point) {
   Vfs& vfs = state.environment.vfs;
   const std::string path = state.path(segment::kLeaderEpochFile);
   const auto stored = read_leader_epochs(vfs, path);
   if (stored && !stored->empty()) {
     state.epochs = LeaderEpochs(*stored);
-    return state.epochs.entries().back().start;
+    return std::max(recovery_point, state.epochs.entries().back().start);
   }
+  // A file that says that there are none is one, too.
+  ONCELOG_TRY_ASSIGN(const auto status, vfs.status(path));
+  if (stored && status && status->bytes > 0) return recovery_point;
   if (!stored && stored.error().os_errno != 0) return std::unexpected(stored.error());
   if (!stored) {
     state.report.warnings.push_back(stored.error().text());
@@ -260,7 +263,7 @@ Result<void> recover(LogState& state, const OpenRequest& request, const Director
   if (!trust.is_clean) {
     ONCELOG_TRY(read_from_disk_only(state, content.bases, trust.recovery_point));
   }
-  ONCELOG_TRY_ASSIGN(const Offset epochs_from, load_epochs(state));
+  ONCELOG_TRY_ASSIGN(const Offset epochs_from, load_epochs(state, trust.recovery_point));
   ONCELOG_TRY(restore_snapshot_below(state, content));
   ONCELOG_TRY_ASSIGN(const LogScan scan,
                      scan_from_snapshot(state, content.bases, epochs_from, trust.is_clean));
@@ -274,8 +277,9 @@ Result<void> recover(LogState& state, const OpenRequest& request, const Director
                              " lies above the end " + std::to_string(scan.end.value()));
   }
 
-  ONCELOG_TRY(cut(state, scan, content.bases));
+  // Before the first change of the log: no snapshot may lie above its end when Kafka looks.
   ONCELOG_TRY(remove_strays(state, content));
+  ONCELOG_TRY(cut(state, scan, content.bases));
   ONCELOG_TRY(open_segments(state, scan, content.bases));
   state.last_batch_crc = scan.last_batch_crc;
   ONCELOG_TRY(settle_epochs(state, log_start, scan.end));

@@ -190,12 +190,22 @@ Result<void> StoreState::write_clean_end() {
     record.witnesses.push_back(std::move(witness));
   }
   record.partitions = clean_ends_;
-  // Kafka's marker speaks for the whole directory.
+  // Kafka's marker speaks for the whole directory, and under it Kafka takes a partition without a
+  // snapshot for one without producers.
+  bool writes_marker = options_.kafka_handover;
   ONCELOG_TRY_ASSIGN(const std::vector<TopicPartition> present, partitions());
-  const bool is_all_clean = std::ranges::all_of(present, [&](const TopicPartition& name) {
-    return clean_ends_.contains(name) || (had_kafka_marker_ && !unclean_.contains(name));
-  });
-  const bool writes_marker = options_.kafka_handover && is_all_clean;
+  for (const TopicPartition& name : present) {
+    const auto end = clean_ends_.find(name);
+    if (end == clean_ends_.end()) {
+      writes_marker &= had_kafka_marker_ && !unclean_.contains(name);
+      continue;
+    }
+    const std::string snapshot =
+        segment::segment_file_name(end->second.next_offset, segment::kSnapshotSuffix);
+    ONCELOG_TRY_ASSIGN(const auto status,
+                       vfs_.status(path(segment::partition_directory_name(name) + "/" + snapshot)));
+    writes_marker &= status.has_value();
+  }
   const std::string aside = path(kKafkaCleanMarkerFile) + ".tmp";
   if (writes_marker) {
     {

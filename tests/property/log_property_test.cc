@@ -1,7 +1,7 @@
 // log_property_test.cc: random operations on a partition; every answer equals the oracle's
 // (support/log_model.h).
 //
-// ONCELOG_PROPERTY_STEPS: about how many operations are run, 20,000 by default.
+// ONCELOG_PROPERTY_STEPS: about how many operations are run, 60,000 by default.
 // RC_PARAMS="seed=…" replays a run; each run prints its seed. ONCELOG_PROPERTY_TRACE=1 prints every
 // operation before it is run, for failures that end the process.
 #include <gtest/gtest.h>
@@ -22,7 +22,7 @@ void showValue(const Operation& operation, std::ostream& out) { out << operation
 
 namespace {
 
-constexpr std::int64_t kStepsByDefault = 20'000;
+constexpr std::int64_t kStepsByDefault = 60'000;
 constexpr int kStepsPerCase = 120;  // the longest; half of it on average
 constexpr int kCasesPerRound = 40;
 
@@ -69,6 +69,7 @@ TEST(LogProperty, AnswersAreTheOracles) {
   if (std::filesystem::is_directory("/dev/shm")) ::setenv("TMPDIR", "/dev/shm", 0);
   const bool is_traced = std::getenv("ONCELOG_PROPERTY_TRACE") != nullptr;
   std::int64_t steps = 0;
+  std::map<std::string, std::int64_t> tally;
   const auto property = [&] {
     const auto configuration =
         *rc::gen::container<std::array<std::uint8_t, 12>>(any_byte()).as("configuration");
@@ -82,6 +83,7 @@ TEST(LogProperty, AnswersAreTheOracles) {
       ++steps;
       machine.run(operation);
     }
+    for (const auto& [what, count] : machine.tally()) tally[what] += count;
   };
   rc::detail::TestParams params = rc::detail::configuration().testParams;
   params.maxSuccess = kCasesPerRound;
@@ -99,6 +101,7 @@ TEST(LogProperty, AnswersAreTheOracles) {
     ++params.seed;
   }
   std::cout << steps << " steps\n";
+  for (const auto& [what, count] : tally) std::cout << "  " << what << ": " << count << '\n';
 }
 
 }  // namespace

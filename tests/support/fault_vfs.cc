@@ -107,6 +107,11 @@ std::int64_t FaultPlan::struck_count() const {
   return struck_;
 }
 
+void FaultPlan::set_paused(bool is_paused) {
+  const std::scoped_lock lock(mutex_);
+  is_paused_ = is_paused;
+}
+
 void FaultPlan::set_skips_syncs(bool is_skipped) {
   const std::scoped_lock lock(mutex_);
   skips_syncs_ = is_skipped;
@@ -119,6 +124,7 @@ bool FaultPlan::skips_syncs() const {
 
 std::optional<Fault> FaultPlan::strike(IoCall call, const std::string& path) {
   const std::scoped_lock lock(mutex_);
+  if (is_paused_) return std::nullopt;
   ++calls_;
   std::optional<Fault> struck;
   for (Pending& pending : pending_) {

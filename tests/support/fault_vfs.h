@@ -52,6 +52,8 @@ class FaultPlan {
   void reset_count();
   /// How often a fault has struck.
   [[nodiscard]] std::int64_t struck_count() const;
+  /// While paused, calls are not counted and do not fail: for a test that looks for itself.
+  void set_paused(bool is_paused);
   /// Syncs that succeed without being done, for tests that do not lose power and want to be fast.
   void set_skips_syncs(bool is_skipped);
   [[nodiscard]] bool skips_syncs() const;
@@ -69,6 +71,7 @@ class FaultPlan {
   std::int64_t calls_ = 0;
   std::int64_t struck_ = 0;
   bool skips_syncs_ = false;
+  bool is_paused_ = false;
 };
 
 class FaultVfs final : public Vfs {

@@ -261,6 +261,7 @@ void LogMachine::append(const ModelBatch& batch, AppendOrigin origin) {
 
 void LogMachine::check_answer(const Result<Appended>& seen, const ModelAnswer& expected) {
   const ErrorCode code = seen ? ErrorCode::NONE : seen.error().code;
+  ++tally_[seen && seen->is_duplicate ? "duplicate" : show(code)];
   if (code != expected.code) {
     throw Disagreement("append gives " +
                        (seen ? "offset " + show(seen->base_offset) : seen.error().text()) +

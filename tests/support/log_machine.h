@@ -4,6 +4,7 @@
 
 #include <array>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <random>
 #include <string>
@@ -52,6 +53,8 @@ class LogMachine {
 
   /// Throws Disagreement.
   void run(const Operation& operation);
+  /// How often each thing has happened: answers by code, reopenings by kind.
+  [[nodiscard]] const std::map<std::string, std::int64_t>& tally() const { return tally_; }
 
  private:
   [[nodiscard]] std::uint8_t choice(std::size_t index) const { return operation_.choices[index]; }
@@ -98,6 +101,7 @@ class LogMachine {
   LogModel model_;
   Operation operation_;
   Offset durable_end_{};
+  std::map<std::string, std::int64_t> tally_;
   std::unique_ptr<Store> store_;
   std::shared_ptr<PartitionLog> log_;
 };

@@ -164,6 +164,8 @@ void LogMachine::damage_indexes() {
 
 void LogMachine::check_reopened(bool is_clean, std::int64_t torn_bytes) {
   const RecoveryReport& report = log_->recovery_report();
+  ++tally_[is_clean ? "clean open" : torn_bytes > 0 ? "open with a torn tail" : "unclean open"];
+  if (!report.files_rebuilt.empty()) ++tally_["open with indexes rebuilt"];
   require(report.was_clean == is_clean, "the report has the wrong kind of end");
   require(!report.was_created, "the partition was created anew");
   require(report.cuts.empty() == (torn_bytes == 0), "the report of what was cut");

@@ -168,15 +168,17 @@ ModelAnswer LogModel::append_as_follower(std::vector<ModelBatch> batches,
                                          std::optional<Offset> leader_log_start) {
   ModelAnswer answer;
   Offset end = log_end();
-  auto known = producers();
-  for (const ModelBatch& batch : batches) {
-    if (batch.base_offset < end || batch.leader_epoch < LeaderEpoch(0)) {  // 3.2, 3.3, 3.5
+  for (const ModelBatch& batch : batches) {  // 3.2, 3.3, 3.5
+    if (batch.base_offset < end || batch.leader_epoch < LeaderEpoch(0)) {
       return refusal(ErrorCode::UNKNOWN_SERVER_ERROR);
     }
     end = batch.next_offset();
+  }
+  auto known = producers();
+  for (const ModelBatch& batch : batches) {  // 5.12, 6.3
     if (batch.producer_id == kNoProducerId) continue;
     ModelProducer& producer = known[batch.producer_id];
-    if (producer.transaction_first_offset && !batch.is_transactional) {  // 6.3 holds here, too
+    if (producer.transaction_first_offset && !batch.is_transactional) {
       return refusal(ErrorCode::INVALID_TXN_STATE);
     }
     apply(producer, batch);
