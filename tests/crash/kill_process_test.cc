@@ -30,6 +30,7 @@ namespace {
 constexpr int kProducers = 4;
 constexpr int kKillsPerStore = 6;
 constexpr int kBatchesPerTransaction = 3;
+constexpr unsigned kRoundsMax = 150;  // of a producer in one life: the oracle is slow
 constexpr std::int64_t kNow = 1'700'000'000'000;
 
 /// What the child says of one acknowledged append. Small enough for a pipe to take it whole.
@@ -85,7 +86,7 @@ struct Progress {
 
 /// One producer: odd ones write transactions.
 void produce(PartitionLog& log, int producer, Progress at, int pipe) {
-  for (unsigned round = 0;; ++round) {
+  for (unsigned round = 0; round < kRoundsMax; ++round) {
     Acknowledged done{producer, at.next_sequence, 0, at.markers, 0};
     if (producer % 2 == 1 && at.batches_in_transaction == kBatchesPerTransaction) {
       const auto marked = log.append_marker({.type = marker_of(at.markers),
@@ -152,8 +153,11 @@ class Killer {
       run_child(directory_.file("store"), before, pipe[1]);
     }
     ::close(pipe[1]);
+    // Some die while they open the store, some when they have written for long.
+    const auto longest_us = std::uint64_t{2000} << random_() / 16 % 7;
+    const std::chrono::microseconds life(500 + random_() % longest_us);
     std::thread killer([&] {
-      std::this_thread::sleep_for(std::chrono::microseconds(1000 + random_() % 120'000));
+      std::this_thread::sleep_for(life);
       ::kill(child, SIGKILL);
     });
     std::vector<Acknowledged> acknowledged;

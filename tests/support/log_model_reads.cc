@@ -92,6 +92,7 @@ std::vector<AbortedTransaction> LogModel::must_list_aborted(Offset from, Offset 
 
 OffsetFound LogModel::find_by_time(Timestamp timestamp, const std::vector<Offset>& bases) const {
   // 12.4: only the first segment with a large enough timestamp is searched.
+  const Offset start = log_start();
   std::optional<Offset> segment;
   for (const ModelBatch& batch : batches_) {
     if (!segment && batch.max_timestamp() >= timestamp) segment = segment_of(batch, bases);
@@ -100,7 +101,7 @@ OffsetFound LogModel::find_by_time(Timestamp timestamp, const std::vector<Offset
     if (!segment || segment_of(batch, bases) != *segment) continue;
     Offset offset = batch.base_offset;
     for (const ModelRecord& record : batch.records) {
-      if (record.timestamp >= timestamp && offset >= log_start()) {
+      if (record.timestamp >= timestamp && offset >= start) {
         return {offset, record.timestamp, batch.leader_epoch};
       }
       offset = offset + 1;
@@ -110,11 +111,12 @@ OffsetFound LogModel::find_by_time(Timestamp timestamp, const std::vector<Offset
 }
 
 OffsetFound LogModel::find_max_timestamp() const {
+  const Offset start = log_start();
   OffsetFound found;  // 12.5, Q18
   for (const ModelBatch& batch : batches_) {
     Offset offset = batch.base_offset;
     for (const ModelRecord& record : batch.records) {
-      if (offset >= log_start() && record.timestamp > found.timestamp) {
+      if (offset >= start && record.timestamp > found.timestamp) {
         found = {offset, record.timestamp, batch.leader_epoch};
       }
       offset = offset + 1;

@@ -1,0 +1,104 @@
+// adopt_snapshot_test.cc: what `.snapshot` files add to the log, and what they may not.
+#include "log/adopt_snapshot.h"
+
+#include <gmock/gmock.h>
+
+#include <filesystem>
+
+#include "snapshot/kafka_snapshot.h"
+#include "support/log_fixture.h"
+
+namespace oncelog::test {
+namespace {
+
+using producer::ProducerEntry;
+using testing::HasSubstr;
+using testing::IsEmpty;
+
+ProducerEntry entry_of(std::int64_t last_offset, std::int32_t last_sequence,
+                       std::optional<Offset> transaction = {}) {
+  ProducerEntry entry;
+  entry.epoch = ProducerEpoch(0);
+  entry.last_timestamp = Timestamp(1000);
+  entry.transaction_first_offset = transaction;
+  entry.remember({Sequence(last_sequence), Offset(last_offset), 0, Timestamp(1000)});
+  return entry;
+}
+
+/// A log of one batch of producer 1 at offset 0, closed cleanly.
+class AdoptSnapshotTest : public LogFixture {
+ protected:
+  AdoptSnapshotTest() {
+    open();
+    append({.producer_id = 1, .producer_epoch = 0, .sequence = 0});
+    close();
+  }
+
+  void write_snapshot(std::int64_t offset, const snapshot::ProducerEntries& entries) {
+    write_file(file(offset, segment::kSnapshotSuffix), snapshot::encode_kafka_snapshot(entries));
+  }
+  [[nodiscard]] std::vector<std::int64_t> producer_ids() const {
+    std::vector<std::int64_t> ids;
+    for (const ProducerInfo& producer : log_->producers()) {
+      ids.push_back(producer.producer_id.value());
+    }
+    return ids;
+  }
+};
+
+TEST_F(AdoptSnapshotTest, AProducerWithoutBatchesComesFromTheSnapshotOfTheEnd) {
+  write_snapshot(1, {{ProducerId(1), entry_of(0, 0)}, {ProducerId(2), entry_of(0, 8)}});
+  open();
+  EXPECT_EQ(producer_ids(), (std::vector<std::int64_t>{1, 2}));
+  EXPECT_TRUE(append({.producer_id = 2, .producer_epoch = 0, .sequence = 8}).is_duplicate);
+  EXPECT_THAT(report().warnings, IsEmpty());
+}
+
+TEST_F(AdoptSnapshotTest, WhatItAddsSurvivesTheNextCleanClose) {
+  write_snapshot(1, {{ProducerId(1), entry_of(0, 0)}, {ProducerId(2), entry_of(0, 8)}});
+  open();
+  close_and_open();
+  EXPECT_EQ(producer_ids(), (std::vector<std::int64_t>{1, 2}));
+}
+
+TEST_F(AdoptSnapshotTest, TheLogIsBelievedWhereBothKnowAProducer) {
+  write_snapshot(1, {{ProducerId(1), entry_of(0, 7)}});
+  open();
+  EXPECT_EQ(log_->producers().at(0).last_sequence, Sequence(0));
+  ASSERT_EQ(report().warnings.size(), 1u);
+  EXPECT_THAT(report().warnings[0], HasSubstr("producer 1"));
+}
+
+TEST_F(AdoptSnapshotTest, ASnapshotOfAnotherOffsetIsNotBelieved) {
+  std::filesystem::remove(file(1, segment::kSnapshotSuffix));
+  write_snapshot(5, {{ProducerId(2), entry_of(0, 8)}});
+  open();
+  EXPECT_EQ(producer_ids(), std::vector<std::int64_t>{1});
+}
+
+TEST_F(AdoptSnapshotTest, ADamagedSnapshotIsAWarning) {
+  write_text(file(1, segment::kSnapshotSuffix), "no snapshot");
+  open();
+  EXPECT_EQ(producer_ids(), std::vector<std::int64_t>{1});
+  ASSERT_EQ(report().warnings.size(), 1u);
+  EXPECT_THAT(report().warnings[0], HasSubstr("00000000000000000001.snapshot"));
+}
+
+TEST_F(AdoptSnapshotTest, TheScanGoesOnFromASnapshotAtTheFirstSegment) {
+  // The transaction began, and its producer was seen, before the first batch that is left.
+  write_snapshot(0, {{ProducerId(2), entry_of(0, 8)}, {ProducerId(1), entry_of(0, 4)}});
+  open();
+  EXPECT_EQ(producer_ids(), (std::vector<std::int64_t>{1, 2}));
+  EXPECT_EQ(log_->producers().at(0).last_sequence, Sequence(0)) << "the batch came after it";
+}
+
+TEST_F(AdoptSnapshotTest, AfterAnUncleanEndTheSnapshotOfTheEndSaysNothing) {
+  open();
+  crash();
+  write_snapshot(1, {{ProducerId(2), entry_of(0, 8)}});
+  open();
+  EXPECT_EQ(producer_ids(), std::vector<std::int64_t>{1});
+}
+
+}  // namespace
+}  // namespace oncelog::test
