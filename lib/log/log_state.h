@@ -32,7 +32,7 @@ struct LogEnvironment {
   Clock& clock;
   CheckpointKeeper& checkpoints;
   snapshot::SnapshotStore& snapshots;
-  const StoreOptions& store;
+  StoreOptions store{};  ///< a copy: handles may outlive the store, as long as they are not used
 };
 
 /// The first error after which nothing may be written any more (design: a failed sync poisons the

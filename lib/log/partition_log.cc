@@ -22,7 +22,8 @@ LogEnds PartitionLog::ends() const {
 
 std::vector<Offset> PartitionLog::segments() const {
   std::vector<Offset> bases;
-  for (const auto& segment : state_->view.get()->segments) bases.push_back(segment->base_offset());
+  const auto view = state_->view.get();  // held: a range-for does not keep what its range came from
+  for (const auto& segment : view->segments) bases.push_back(segment->base_offset());
   return bases;
 }
 
@@ -75,7 +76,8 @@ std::vector<ProducerInfo> PartitionLog::producers() const {
 
 std::vector<AbortedTransactionEntry> PartitionLog::aborted_transactions() const {
   std::vector<AbortedTransactionEntry> all;
-  for (const auto& segment : state_->view.get()->segments) {
+  const auto view = state_->view.get();
+  for (const auto& segment : view->segments) {
     const segment::TxnIndex& entries = segment->txn_index();
     const std::size_t count = entries.size();
     for (std::size_t i = 0; i < count; ++i) {

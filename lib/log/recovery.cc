@@ -74,9 +74,9 @@ Result<void> read_from_disk_only(const LogState& state, const std::vector<Offset
   return {};
 }
 
-/// Loads the epoch file; answers from which offset on batches may begin epochs that it has not: all,
-/// if the file is of no use. It knows those below the recovery point, and those below its last start
-/// if it was written after that.
+/// Loads the epoch file; answers from which offset on batches may begin epochs that it has not:
+/// all, if the file is of no use. It knows those below the recovery point, and those below its last
+/// start if it was written after that.
 Result<Offset> load_epochs(LogState& state, Offset recovery_point) {
   Vfs& vfs = state.environment.vfs;
   const std::string path = state.path(segment::kLeaderEpochFile);

@@ -77,7 +77,7 @@ class Scanner {
     }
     IndexBuilder builder(base, state_.options.config, bases_.front());
     ONCELOG_TRY(builder.load_stored(state_.environment.vfs, state_.directory));
-    if (base < options_.replay_from) builder.keep_stored_aborted();
+    builder.believe_aborted_below(options_.replay_from);
     // An empty segment below the present end cannot be: its base is at or above all batches before
     // it.
     if (base < scan_.end) {

@@ -43,10 +43,10 @@ struct ReceivedBatch {
   std::optional<ControlRecord> control{};
 };
 
-/// Checks the batches of a follower append (semantics 3.2, 3.5): framing, CRC, each batch behind the
-/// one before, a leader epoch. Empty if there is no whole batch. Records are not looked at but for
-/// those of markers. (Kafka compares last offsets only; a log with batches that overlap is one that
-/// recovery must take for damaged.)
+/// Checks the batches of a follower append (semantics 3.2, 3.5): framing, CRC, each batch behind
+/// the one before, a leader epoch. Empty if there is no whole batch. Records are not looked at but
+/// for those of markers. (Kafka compares last offsets only; a log with batches that overlap is one
+/// that recovery must take for damaged.)
 Result<std::vector<ReceivedBatch>> check_received_batches(Bytes bytes);
 
 }  // namespace oncelog::record

@@ -50,6 +50,13 @@ Result<void> IndexBuilder::load_stored(Vfs& vfs, const std::string& directory) {
   return {};
 }
 
+void IndexBuilder::believe_aborted_below(Offset end) {
+  if (!stored_txn_.entries) return;
+  for (const TxnIndexEntry& entry : *stored_txn_.entries) {
+    if (entry.last_offset < end) txn_.push_back(entry);
+  }
+}
+
 void IndexBuilder::add_batch(const record::BatchHeader& header) {
   const std::int64_t position = contents_.bytes;
   if (!contents_.first_batch_timestamp) contents_.first_batch_timestamp = header.max_timestamp;
@@ -149,7 +156,6 @@ SegmentContents IndexBuilder::finish(bool is_clean_end) {
   add_time_entry(time_entries_max());  // as at a roll: readers take the last for the largest time
   contents_.offset_index = choose(stored_offset_, offset_, is_clean_end);
   contents_.time_index = choose(stored_time_, time_, is_clean_end);
-  if (keeps_stored_txn_) txn_ = stored_txn_.entries.value_or(std::vector<TxnIndexEntry>{});
   if (stored_txn_.entries) {
     if (!stored_txn_.is_wrong && is_stored_txn_true(is_clean_end)) {
       stored_txn_.confirmed = stored_txn_.entries->size();

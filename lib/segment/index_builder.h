@@ -51,8 +51,9 @@ class IndexBuilder {
   /// Reads the index files; before the first batch. Unreadable ones count as missing.
   Result<void> load_stored(Vfs& vfs, const std::string& directory);
 
-  /// The stored transaction index is believed: not all of its transactions will be replayed.
-  void keep_stored_aborted() { keeps_stored_txn_ = !stored_txn_.is_wrong; }
+  /// Takes the stored aborted transactions with a marker below `end` as they are: their batches
+  /// will not be replayed. Behind load_stored, before the first batch.
+  void believe_aborted_below(Offset end);
   void add_batch(const record::BatchHeader& header);
   void add_aborted(const TxnIndexEntry& entry) { txn_.push_back(entry); }
   [[nodiscard]] std::int64_t bytes() const { return contents_.bytes; }
@@ -91,7 +92,6 @@ class IndexBuilder {
   Stored<OffsetIndexEntry> stored_offset_;
   Stored<TimeIndexEntry> stored_time_;
   Stored<TxnIndexEntry> stored_txn_;
-  bool keeps_stored_txn_ = false;
   bool is_set_open_ = false;  ///< the current stored offset entry's set has begun
 };
 

@@ -40,7 +40,10 @@ std::optional<TopicPartition> parse_partition_directory(std::string_view name) {
   if (dash == std::string_view::npos || dash == 0) return {};
   const auto partition = parse_decimal<std::int32_t>(name.substr(dash + 1));
   if (!partition) return {};
-  return TopicPartition{std::string(name.substr(0, dash)), *partition};
+  TopicPartition parsed{std::string(name.substr(0, dash)), *partition};
+  // "t-00" is no name that we would ever give: two directories would be one partition.
+  if (partition_directory_name(parsed) != name) return {};
+  return parsed;
 }
 
 std::string partition_directory_name(const TopicPartition& name) {

@@ -23,7 +23,6 @@ namespace {
 using std::chrono::milliseconds;
 
 constexpr int kProducers = 3;
-constexpr int kBatches = 150;  // of each producer
 
 class Concurrent : public testing::TestWithParam<HighWatermarkPolicy> {
  protected:
@@ -55,7 +54,8 @@ class Concurrent : public testing::TestWithParam<HighWatermarkPolicy> {
   /// Each third transaction is aborted; every fifth batch is sent twice.
   void produce(int producer) {
     std::int32_t sequence = 0;
-    for (int i = 0; i < kBatches; ++i) {
+    const int batches = options_.level == Level::kDurable ? 40 : 150;  // the former wait for a disk
+    for (int i = 0; i < batches; ++i) {
       const Buffer bytes = make_batch({.records = 1 + i % 3,
                                        .is_transactional = producer > 0,
                                        .producer_id = producer,
@@ -69,8 +69,8 @@ class Concurrent : public testing::TestWithParam<HighWatermarkPolicy> {
         EXPECT_EQ(again.base_offset, stored.base_offset);
       }
       sequence += 1 + i % 3;
-      if (producer > 0 && i % 4 == 3) {
-        const MarkerType type = i % 12 == 3 ? MarkerType::kAbort : MarkerType::kCommit;
+      if (producer > 0 && i % 4 == 2) {
+        const MarkerType type = i % 12 == 2 ? MarkerType::kAbort : MarkerType::kCommit;
         EXPECT_THAT(log_->append_marker(marker_fields({.type = type, .producer_id = producer})),
                     Succeeds());
       }
@@ -83,10 +83,17 @@ class Concurrent : public testing::TestWithParam<HighWatermarkPolicy> {
     Offset position{};
     std::map<ProducerId, Sequence> last;
     while (!is_read_out_.load() || position < log_->ends().last_stable_offset) {
-      const auto fetched = value_of(log_->fetch(
-          position, {.isolation = isolation,
-                     .bytes_max = 700,
-                     .wait_until = std::chrono::steady_clock::now() + milliseconds(5)}));
+      const auto answer =
+          log_->fetch(position, {.isolation = isolation,
+                                 .bytes_max = 700,
+                                 .wait_until = std::chrono::steady_clock::now() + milliseconds(5)});
+      if (!answer) {  // deleted meanwhile
+        EXPECT_THAT(answer, FailsWith(ErrorCode::OFFSET_OUT_OF_RANGE));
+        EXPECT_GT(log_->ends().log_start, position);
+        position = log_->ends().log_start;
+        continue;
+      }
+      const Fetched& fetched = *answer;
       const LogEnds& ends = fetched.ends;
       EXPECT_LE(ends.log_start, ends.last_stable_offset);
       EXPECT_LE(ends.last_stable_offset, ends.high_watermark);
@@ -95,7 +102,8 @@ class Concurrent : public testing::TestWithParam<HighWatermarkPolicy> {
       BatchCursor cursor(bytes);
       Offset end = position;
       while (const auto batch = value_of(cursor.next())) {
-        EXPECT_EQ(batch->base_offset(), end);
+        EXPECT_TRUE(batch->base_offset() == end ||
+                    (end == position && batch->base_offset() < end && batch->last_offset() >= end));
         EXPECT_THAT(batch->check_crc(), Succeeds());
         end = batch->next_offset();
       }
@@ -163,15 +171,17 @@ TEST_P(Concurrent, EverybodyAtOnceSeesOneLog) {
       std::this_thread::sleep_for(milliseconds(5));
     }
   });
-  start([this] {  // deletes what it has seen to be committed
-    for (int i = 0; i < 5; ++i) {
-      std::this_thread::sleep_for(milliseconds(1));
-      EXPECT_THAT(log_->append_as_follower({}, {.leader_log_start = Offset(0)}), Succeeds());
+  start([this] {
+    for (int i = 0; i < 10; ++i) {
+      std::this_thread::sleep_for(milliseconds(4));
+      const LogEnds ends = log_->ends();
+      const Offset to = ends.log_start + (ends.last_stable_offset - ends.log_start) / 8;
+      EXPECT_THAT(log_->append_as_follower({}, {.leader_log_start = to}), Succeeds());
     }
   });
 
   for (std::thread& producer : producers) producer.join();
-  if (GetParam() == HighWatermarkPolicy::kDurable) EXPECT_THAT(log_->flush(), Succeeds());
+  EXPECT_THAT(log_->flush(), Succeeds());
   EXPECT_THAT(log_->set_high_watermark(log_->ends().log_end), Succeeds());
   is_done_.store(true);
   is_read_out_.store(true);

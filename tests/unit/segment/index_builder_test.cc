@@ -325,5 +325,28 @@ TEST_F(TxnIndexBuilderTest, AFileWithoutAnyAbortedTransactionInTheLogIsEmptied) 
   EXPECT_THAT(index.entries, IsEmpty());
 }
 
+TEST_F(TxnIndexBuilderTest, AnEntryThatBeganBelowTheLogIsKeptAfterACleanEnd) {
+  auto stored = aborted_;
+  stored[0].first_offset = kBase - 5;  // its first batches went with a deleted segment
+  store_aborted(stored);
+  const auto built = [&](bool is_clean_end) {
+    IndexBuilder builder(kBase, config_, kBase);
+    EXPECT_THAT(builder.load_stored(posix_vfs(), dir_.path()), test::Succeeds());
+    for (const TxnIndexEntry& entry : aborted_) builder.add_aborted(entry);
+    return builder.finish(is_clean_end).txn_index.entries;
+  };
+  EXPECT_EQ(built(true), stored);
+  EXPECT_EQ(built(false), aborted_);
+}
+
+TEST_F(TxnIndexBuilderTest, EntriesBelowACheckpointAreBelievedAndLaterOnesReplayed) {
+  store_aborted({aborted_[0]});  // the second abort had not reached the file
+  IndexBuilder builder(kBase, config_);
+  ASSERT_THAT(builder.load_stored(posix_vfs(), dir_.path()), test::Succeeds());
+  builder.believe_aborted_below(kBase + 6);
+  builder.add_aborted(aborted_[1]);
+  EXPECT_EQ(builder.finish(false).txn_index.entries, aborted_);
+}
+
 }  // namespace
 }  // namespace oncelog::segment
