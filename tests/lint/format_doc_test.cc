@@ -1,4 +1,5 @@
-// format_doc_test.cc: runs the hex blocks of lib/FORMAT.md: decoded, encoded back, raised in version, flipped byte by byte.
+// format_doc_test.cc: runs the hex blocks of lib/FORMAT.md: decoded, encoded back, raised in
+// version, flipped byte by byte.
 #include <gtest/gtest.h>
 
 #include <fstream>
@@ -32,8 +33,8 @@ struct Block {
   int line = 0;
   ByteVector bytes{};
   std::int64_t base = 0;
-  bool is_text = false;                               ///< no checksum: flips are not tried
-  std::set<std::size_t> uncovered{};                  ///< flips here need not be refused
+  bool is_text = false;               ///< no checksum: flips are not tried
+  std::set<std::size_t> uncovered{};  ///< flips here need not be refused
   std::optional<std::pair<std::size_t, std::size_t>> version{};  ///< position, bytes
 };
 
@@ -109,13 +110,12 @@ std::optional<ByteVector> transcode_batch(const ByteVector& bytes) {
         std::span(header).first<record::kHeaderBytes>());
     return header;
   }
-  RecordBatchBuilder builder(
-      {.base_offset = view->base_offset(),
-       .leader_epoch = view->leader_epoch(),
-       .is_transactional = view->is_transactional(),
-       .producer_id = view->producer_id(),
-       .producer_epoch = view->producer_epoch(),
-       .base_sequence = view->base_sequence()});
+  RecordBatchBuilder builder({.base_offset = view->base_offset(),
+                              .leader_epoch = view->leader_epoch(),
+                              .is_transactional = view->is_transactional(),
+                              .producer_id = view->producer_id(),
+                              .producer_epoch = view->producer_epoch(),
+                              .base_sequence = view->base_sequence()});
   while (true) {
     const auto record = reader->next();
     if (!record) return {};
@@ -197,9 +197,9 @@ TEST(FormatDoc, HasABlockForEveryKindOfFile) {
   std::set<std::string> kinds;
   for (const Block& block : read_blocks()) kinds.insert(block.kind);
   const std::set<std::string> expected = {
-      "clean-record",  "control-batch",      "leader-epochs",     "offset-checkpoint",
-      "offset-index",  "partition-metadata", "producer-snapshot", "record-batch",
-      "time-index",    "transaction-index"};
+      "clean-record", "control-batch",      "leader-epochs",     "offset-checkpoint",
+      "offset-index", "partition-metadata", "producer-snapshot", "record-batch",
+      "time-index",   "transaction-index"};
   EXPECT_EQ(kinds, expected);
 }
 

@@ -39,16 +39,16 @@ class Concurrent : public testing::TestWithParam<HighWatermarkPolicy> {
   void start(std::function<void()> body) { threads_.emplace_back(std::move(body)); }
   /// Until the appenders are done.
   void start_loop(std::function<void()> body) {
-    start([this, body = std::move(body)] {
+    loops_.emplace_back([this, body = std::move(body)] {
       while (!is_done_.load()) {
         body();
         std::this_thread::yield();
       }
     });
   }
-  void join() {
-    for (std::thread& thread : threads_) thread.join();
-    threads_.clear();
+  static void join(std::vector<std::thread>& threads) {
+    for (std::thread& thread : threads) thread.join();
+    threads.clear();
   }
 
   /// Each third transaction is aborted; every fifth batch is sent twice.
@@ -121,6 +121,7 @@ class Concurrent : public testing::TestWithParam<HighWatermarkPolicy> {
   std::unique_ptr<Store> store_;
   std::shared_ptr<PartitionLog> log_;
   std::vector<std::thread> threads_;
+  std::vector<std::thread> loops_;
   std::atomic<bool> is_done_{false};
   std::atomic<bool> is_read_out_{false};
 };
@@ -143,12 +144,15 @@ TEST_P(Concurrent, EverybodyAtOnceSeesOneLog) {
   start_loop([this] {
     EXPECT_LE(log_->producers().size(), std::size_t{kProducers});
     EXPECT_THAT(log_->check_invariants(), testing::IsEmpty());
-    for (const AbortedTransactionEntry& entry : log_->aborted_transactions()) {
-      EXPECT_LT(entry.first_offset, entry.last_offset);
-    }
     EXPECT_LE(log_->leader_epochs().size(), 40u);
     EXPECT_EQ(log_->epoch_end(LeaderEpoch(-1)).end, kNoOffset);
     std::this_thread::sleep_for(milliseconds(2));
+  });
+  start_loop([this] {  // walks lists that a roll or a new epoch replaces meanwhile
+    for (const AbortedTransactionEntry& entry : log_->aborted_transactions()) {
+      EXPECT_LT(entry.first_offset, entry.last_offset);
+    }
+    EXPECT_EQ(log_->segments().front(), Offset(0));
   });
   start_loop([this] {
     EXPECT_THAT(log_->roll(), Succeeds());
@@ -180,12 +184,13 @@ TEST_P(Concurrent, EverybodyAtOnceSeesOneLog) {
     }
   });
 
-  for (std::thread& producer : producers) producer.join();
+  join(producers);
+  is_done_.store(true);
+  join(loops_);
   EXPECT_THAT(log_->flush(), Succeeds());
   EXPECT_THAT(log_->set_high_watermark(log_->ends().log_end), Succeeds());
-  is_done_.store(true);
   is_read_out_.store(true);
-  join();
+  join(threads_);
   const LogEnds ends = log_->ends();
   EXPECT_EQ(ends.high_watermark, ends.log_end);
   // The producers with transactions end in the middle of one.
@@ -208,7 +213,7 @@ TEST_P(Concurrent, WaitingReadersAreWokenByTheClose) {
   }
   std::this_thread::sleep_for(milliseconds(5));
   EXPECT_THAT(store_->close(), Succeeds());
-  join();
+  join(threads_);
   EXPECT_EQ(woken.load(), 3);
 }
 
@@ -239,7 +244,7 @@ TEST_P(Concurrent, CloseMeetsAppendersAndReaders) {
   if (const auto closed = store_->close(); !closed) {
     EXPECT_THAT(closed, FailsWith(ErrorCode::MISUSE));
   }
-  join();
+  join(threads_);
   log_.reset();
   store_.reset();
   store_ = value_of(Store::open(directory_.file("store")));

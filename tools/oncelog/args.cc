@@ -16,18 +16,25 @@ constexpr std::array<std::string_view, 5> kCodecNames = {"none", "gzip", "snappy
 
 int exit_status(ErrorCode code) {
   switch (code) {
-    case ErrorCode::NONE: return kExitDone;
+    case ErrorCode::NONE:
+      return kExitDone;
     case ErrorCode::CORRUPT_MESSAGE:
-    case ErrorCode::INVALID_RECORD: return kExitDamage;
-    case ErrorCode::INVALID_CONFIG: return kExitUsage;
-    case ErrorCode::STORE_IN_USE: return kExitInUse;
+    case ErrorCode::INVALID_RECORD:
+      return kExitDamage;
+    case ErrorCode::INVALID_CONFIG:
+      return kExitUsage;
+    case ErrorCode::STORE_IN_USE:
+      return kExitInUse;
     case ErrorCode::UNKNOWN_TOPIC_OR_PARTITION:
     case ErrorCode::KAFKA_STORAGE_ERROR:
     case ErrorCode::PARTITION_POISONED:
-    case ErrorCode::STORAGE_FULL: return kExitIo;
+    case ErrorCode::STORAGE_FULL:
+      return kExitIo;
     case ErrorCode::UNKNOWN_SERVER_ERROR:
-    case ErrorCode::MISUSE: return kExitInternal;
-    default: return kExitRefused;
+    case ErrorCode::MISUSE:
+      return kExitInternal;
+    default:
+      return kExitRefused;
   }
 }
 

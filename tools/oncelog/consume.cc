@@ -124,8 +124,7 @@ class ConsumeLoop {
       if (found.offset != kNoOffset) return found.offset;
     }
     const LogEnds ends = reader_->ends();
-    return isolation() == Isolation::kReadCommitted ? ends.last_stable_offset
-                                                    : ends.high_watermark;
+    return isolation() == Isolation::kReadCommitted ? ends.last_stable_offset : ends.high_watermark;
   }
 
   Result<void> write_next_records() {
@@ -204,8 +203,7 @@ void add_consume(CLI::App& app, Run& run) {
       ->required();
   consume->add_option("PARTITION", flags->partition, "Partition in the store, e.g. orders-0");
   consume
-      ->add_option("--isolation", flags->isolation,
-                   "read_committed (default) or read_uncommitted")
+      ->add_option("--isolation", flags->isolation, "read_committed (default) or read_uncommitted")
       ->check(CLI::IsMember({"read_committed", "read_uncommitted"}));
   consume->add_option("--from", flags->from,
                       "OFFSET, earliest (default), latest, or @MS: the first at or after a time");

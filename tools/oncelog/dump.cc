@@ -72,8 +72,7 @@ class Dump {
     if (!flags_.records) return;
     visit_records(scanned, [&](const RecordView& record) {
       output_.write(fmt::format("      {:>10} {} {} {}\n", record.offset.value(),
-                                timestamp_text(record.timestamp),
-                                json_line(json_text(record.key)),
+                                timestamp_text(record.timestamp), json_line(json_text(record.key)),
                                 json_line(json_text(record.value))));
     });
   }
@@ -87,9 +86,8 @@ class Dump {
     line["crc"] = scanned.batch->crc();
     if (flags_.records) {
       Json& records = line["records"] = Json::array();
-      visit_records(scanned, [&](const RecordView& record) {
-        records.push_back(json_record(record));
-      });
+      visit_records(scanned,
+                    [&](const RecordView& record) { records.push_back(json_record(record)); });
     }
     output_.write(json_line(line) + "\n");
   }

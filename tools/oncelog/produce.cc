@@ -77,8 +77,8 @@ Result<void> produce_lines(PartitionLog& log, const ProduceFlags& flags, StatsFi
   ONCELOG_TRY_ASSIGN(StoredProgress progress, find_progress(log, flags, input));
   LineProducer producer(log, flags, input, std::move(progress));
   ONCELOG_TRY(producer.resume());
-  Json start = json_counts(producer.counts().resumed_at_line > 0 ? "resume" : "start",
-                           producer.counts());
+  Json start =
+      json_counts(producer.counts().resumed_at_line > 0 ? "resume" : "start", producer.counts());
   const RecoveryReport& recovery = log.recovery_report();
   start["recovered"] = !recovery.was_clean && !recovery.was_created;
   start["truncated_bytes"] = recovery.bytes_cut;

@@ -35,8 +35,8 @@ Result<std::vector<std::byte>> rebuild(const RecordBatchView& stored) {
   while (true) {
     ONCELOG_TRY_ASSIGN(const auto record, reader.next());
     if (!record) return builder.build();
-    ONCELOG_TRY(builder.add(
-        {.timestamp = record->timestamp, .key = record->key, .value = record->value}));
+    ONCELOG_TRY(
+        builder.add({.timestamp = record->timestamp, .key = record->key, .value = record->value}));
   }
 }
 
@@ -138,8 +138,7 @@ Result<void> LineProducer::send(const std::vector<std::string>& lines) {
   ONCELOG_TRY_ASSIGN(const Appended appended, log_.append_as_leader(bytes));
   if (appended.is_duplicate) {
     return fail(ErrorCode::UNKNOWN_SERVER_ERROR, "append of new lines at sequence ",
-                fields.base_sequence, ": answered as a duplicate of offset ",
-                appended.base_offset);
+                fields.base_sequence, ": answered as a duplicate of offset ", appended.base_offset);
   }
 
   progress_.next_sequence = add_to_sequence(progress_.next_sequence, lines.size());

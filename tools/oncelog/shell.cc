@@ -35,19 +35,26 @@ constexpr std::string_view kMarkers = "|commit|abort|";
 
 std::vector<FieldRule> append_fields() {
   using enum FieldType;
-  return {{"pid", kInt64}, {"epoch", kInt16}, {"seq", kInt32},
-          {"txn", kBool},  {"n", kCount},     {"records", kRecords},
+  return {{"pid", kInt64},
+          {"epoch", kInt16},
+          {"seq", kInt32},
+          {"txn", kBool},
+          {"n", kCount},
+          {"records", kRecords},
           {"codec", kChoice, false, kCodecs}};
 }
 
 std::vector<FieldRule> append_follower_fields() {
   using enum FieldType;
   std::vector<FieldRule> fields = append_fields();
-  const std::vector<FieldRule> more = {
-      {"hex", kHex},         {"base", kInt64},
-      {"batch_epoch", kInt32}, {"marker", kChoice, false, kMarkers},
-      {"coordinator_epoch", kInt32}, {"ts", kInt64},
-      {"leader_hw", kInt64}, {"leader_log_start", kInt64}};
+  const std::vector<FieldRule> more = {{"hex", kHex},
+                                       {"base", kInt64},
+                                       {"batch_epoch", kInt32},
+                                       {"marker", kChoice, false, kMarkers},
+                                       {"coordinator_epoch", kInt32},
+                                       {"ts", kInt64},
+                                       {"leader_hw", kInt64},
+                                       {"leader_log_start", kInt64}};
   fields.insert(fields.end(), more.begin(), more.end());
   return fields;
 }
@@ -56,7 +63,8 @@ std::vector<OpRule> built_ops() {
   using enum FieldType;
   const FieldRule isolation = {"isolation", kChoice, false, kIsolations};
   return {
-      {"open", shell_open,
+      {"open",
+       shell_open,
        {{"partition", kText},
         {"config", kConfig},
         {"level", kChoice, false, "|written|durable|"},
@@ -66,10 +74,12 @@ std::vector<OpRule> built_ops() {
       {"close", shell_close, {}},
       {"clock", shell_clock, {{"set", kInt64}, {"advance", kInt64}}, false},
       {"append", shell_append, append_fields()},
-      {"append_raw", shell_append_raw,
+      {"append_raw",
+       shell_append_raw,
        {{"hex", kHex, kRequired}, {"origin", kChoice, false, "|client|coordinator|"}}},
       {"append_follower", shell_append_follower, append_follower_fields()},
-      {"marker", shell_marker,
+      {"marker",
+       shell_marker,
        {{"pid", kInt64, kRequired},
         {"epoch", kInt16, kRequired},
         {"type", kChoice, kRequired, kMarkers},
@@ -77,7 +87,8 @@ std::vector<OpRule> built_ops() {
         {"ts", kInt64}}},
       {"hw", shell_hw, {{"to", kOffsetOrEnd, kRequired}}},
       {"state", shell_state, {}},
-      {"read", shell_read,
+      {"read",
+       shell_read,
        {{"from", kInt64, kRequired}, isolation, {"max_bytes", kBytes}, {"min_one", kBool}}},
       {"consume", shell_consume, {{"from", kInt64, kRequired}, isolation, {"max_bytes", kBytes}}},
       {"list_offsets", shell_list_offsets, {{"timestamp", kInt64, kRequired}, isolation}},

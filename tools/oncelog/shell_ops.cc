@@ -58,8 +58,8 @@ Json json_state(const ShellSession& session) {
 
 Result<Json> shell_open(ShellSession& session, const Request& request) {
   if (session.is_open()) {
-    return fail(ErrorCode::INVALID_REQUEST, "open: ",
-                partition_name(session.log->topic_partition()), " is open");
+    return fail(ErrorCode::INVALID_REQUEST,
+                "open: ", partition_name(session.log->topic_partition()), " is open");
   }
   const std::string text = request.text("partition", "t-0");
   const auto name = parse_partition_name(text);
@@ -109,9 +109,8 @@ Result<Json> shell_hw(ShellSession& session, const Request& request) {
   const Offset to = is_end ? session.log->ends().log_end : Offset(request.number("to"));
   ONCELOG_TRY(session.log->set_high_watermark(to));
   const LogEnds ends = session.log->ends();
-  return Json{{"ok", true},
-              {"hw", ends.high_watermark.value()},
-              {"lso", ends.last_stable_offset.value()}};
+  return Json{
+      {"ok", true}, {"hw", ends.high_watermark.value()}, {"lso", ends.last_stable_offset.value()}};
 }
 
 Result<Json> shell_state(ShellSession& session, const Request&) { return json_state(session); }

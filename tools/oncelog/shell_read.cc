@@ -27,8 +27,8 @@ Json json_aborted(const Fetched& fetched) {
   if (!fetched.aborted) return nullptr;
   Json aborted = Json::array();
   for (const AbortedTransaction& transaction : *fetched.aborted) {
-    aborted.push_back({{"pid", transaction.producer_id.value()},
-                       {"first", transaction.first_offset.value()}});
+    aborted.push_back(
+        {{"pid", transaction.producer_id.value()}, {"first", transaction.first_offset.value()}});
   }
   return aborted;
 }
@@ -67,9 +67,8 @@ Result<Json> json_problems(const ShellSession& session) {
   ONCELOG_TRY_ASSIGN(const auto problems, verify_partition(session.partition_directory));
   Json list = Json::array();
   for (const Problem& problem : problems) {
-    list.push_back({{"file", problem.file},
-                    {"position", problem.position},
-                    {"problem", problem.problem}});
+    list.push_back(
+        {{"file", problem.file}, {"position", problem.position}, {"problem", problem.problem}});
   }
   return list;
 }

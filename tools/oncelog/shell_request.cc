@@ -30,8 +30,7 @@ bool is_choice(const Json& json, std::string_view choices) {
 bool is_hex(const Json& json) {
   if (!json.is_string()) return false;
   const auto& text = json.get_ref<const std::string&>();
-  return text.size() % 2 == 0 &&
-         text.find_first_not_of("0123456789abcdef") == std::string::npos;
+  return text.size() % 2 == 0 && text.find_first_not_of("0123456789abcdef") == std::string::npos;
 }
 
 bool is_config(const Json& json) {
@@ -63,18 +62,28 @@ bool is_record(const Json& json) {
 /// What the field should have been, or nothing if it is right.
 std::string_view expected_instead(const Json& json, const FieldRule& rule) {
   switch (rule.type) {
-    case FieldType::kBool: return json.is_boolean() ? "" : "true or false";
-    case FieldType::kInt16: return is_int<std::int16_t>(json) ? "" : "a 16-bit integer";
-    case FieldType::kInt32: return is_int<std::int32_t>(json) ? "" : "a 32-bit integer";
-    case FieldType::kInt64: return is_int<std::int64_t>(json) ? "" : "a 64-bit integer";
-    case FieldType::kCount: return is_int<std::int32_t>(json, 0) ? "" : "a count";
-    case FieldType::kBytes: return is_int<std::int64_t>(json, 0) ? "" : "a number of bytes";
+    case FieldType::kBool:
+      return json.is_boolean() ? "" : "true or false";
+    case FieldType::kInt16:
+      return is_int<std::int16_t>(json) ? "" : "a 16-bit integer";
+    case FieldType::kInt32:
+      return is_int<std::int32_t>(json) ? "" : "a 32-bit integer";
+    case FieldType::kInt64:
+      return is_int<std::int64_t>(json) ? "" : "a 64-bit integer";
+    case FieldType::kCount:
+      return is_int<std::int32_t>(json, 0) ? "" : "a count";
+    case FieldType::kBytes:
+      return is_int<std::int64_t>(json, 0) ? "" : "a number of bytes";
     case FieldType::kOffsetOrEnd:
       return json == "end" || is_int<std::int64_t>(json) ? "" : "an offset or \"end\"";
-    case FieldType::kText: return json.is_string() ? "" : "a string";
-    case FieldType::kChoice: return is_choice(json, rule.choices) ? "" : rule.choices;
-    case FieldType::kHex: return is_hex(json) ? "" : "lower-case hexadecimal";
-    case FieldType::kConfig: return is_config(json) ? "" : "an object of plain values";
+    case FieldType::kText:
+      return json.is_string() ? "" : "a string";
+    case FieldType::kChoice:
+      return is_choice(json, rule.choices) ? "" : rule.choices;
+    case FieldType::kHex:
+      return is_hex(json) ? "" : "lower-case hexadecimal";
+    case FieldType::kConfig:
+      return is_config(json) ? "" : "an object of plain values";
     case FieldType::kRecords:
       return json.is_array() && std::ranges::all_of(json, is_record)
                  ? ""

@@ -14,7 +14,7 @@ extern "C" void remember_stop(int signal) { stop_signal = signal; }
 }  // namespace
 
 void watch_stop_signals() {
-  struct sigaction action {};
+  struct sigaction action{};
   action.sa_handler = remember_stop;  // without SA_RESTART: a blocking read returns
   sigaction(SIGINT, &action, nullptr);
   sigaction(SIGTERM, &action, nullptr);

@@ -25,9 +25,8 @@ int run_verify(const VerifyFlags& flags) {
 
   Output output;
   for (const Problem& problem : *problems) {
-    const Json json = {{"file", problem.file},
-                       {"position", problem.position},
-                       {"problem", problem.problem}};
+    const Json json = {
+        {"file", problem.file}, {"position", problem.position}, {"problem", problem.problem}};
     output.write(flags.json ? json_line(json) + "\n"
                             : fmt::format("{}: position {}: {}\n", problem.file, problem.position,
                                           problem.problem));
