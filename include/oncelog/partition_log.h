@@ -153,8 +153,8 @@ struct RecoveryReport {
 };
 
 /// A log of one partition. Obtained from a Store, which it must not outlive in use: after the
-/// store's close every verb answers MISUSE. Thread-safe: appends queue behind each other, readers
-/// take no lock that an appender holds.
+/// store's close verbs, fetch and list_offsets answer MISUSE; the listings go on answering what was
+/// last. Thread-safe: appends queue behind each other, readers take no lock that an appender holds.
 class PartitionLog {
  public:
   explicit PartitionLog(std::unique_ptr<log::LogState> state);

@@ -27,6 +27,31 @@ Result<std::optional<snapshot::ProducerEntries>> read_snapshot(LogState& state, 
   return std::nullopt;
 }
 
+/// Whether an entry can be true of a log up to `end`: its offsets lie below.
+bool is_possible(ProducerId id, const ProducerEntry& entry, Offset end) {
+  if (id < ProducerId(0)) return false;
+  const producer::RememberedBatch* last = entry.last_batch();
+  if (last != nullptr && (last->last_offset >= end || last->offset_delta < 0 ||
+                          last->last_sequence < kNoSequence || last->first_offset() < Offset(0))) {
+    return false;
+  }
+  return !entry.transaction_first_offset || *entry.transaction_first_offset < end;
+}
+
+/// Puts an entry, unless it is impossible or claims a transaction that another producer has open.
+void restore(LogState& state, ProducerId id, const ProducerEntry& entry, Offset snapshot_offset) {
+  const bool is_taken =
+      entry.transaction_first_offset &&
+      state.producers.has_open_transaction_of_another(*entry.transaction_first_offset, id);
+  if (is_possible(id, entry, snapshot_offset) && !is_taken) {
+    state.producers.restore(id, entry);
+    return;
+  }
+  state.report.warnings.push_back("producer " + std::to_string(id.value()) +
+                                  ": impossible in the snapshot at " +
+                                  std::to_string(snapshot_offset.value()) + ", passed over");
+}
+
 /// Whether both say the same of a producer, as far as a snapshot can say it.
 bool is_same(const ProducerEntry& log, const ProducerEntry& snapshot) {
   const auto last_offset = [](const ProducerEntry& entry) {
@@ -45,7 +70,7 @@ Result<void> restore_snapshot_below(LogState& state, const DirectoryContent& con
   if (above == content.kafka_snapshots.begin()) return {};
   ONCELOG_TRY_ASSIGN(const auto entries, read_snapshot(state, *std::prev(above)));
   if (!entries) return {};
-  for (const auto& [id, entry] : *entries) state.producers.restore(id, entry);
+  for (const auto& [id, entry] : *entries) restore(state, id, entry, *std::prev(above));
   return {};
 }
 
@@ -57,7 +82,7 @@ Result<void> merge_end_snapshot(LogState& state, const DirectoryContent& content
   for (const auto& [id, stored] : *entries) {
     const ProducerEntry* known = state.producers.find(id);
     if (known == nullptr || known->epoch == kNoProducerEpoch) {
-      state.producers.restore(id, stored);
+      restore(state, id, stored, end);
       continue;
     }
     ProducerEntry entry = *known;
@@ -69,7 +94,7 @@ Result<void> merge_end_snapshot(LogState& state, const DirectoryContent& content
                                       ": the snapshot at " + std::to_string(end.value()) +
                                       " differs from the log, which is believed");
     } else if (has_begun_below) {
-      state.producers.restore(id, entry);
+      restore(state, id, entry, end);
     }
   }
   return {};

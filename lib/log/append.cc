@@ -1,13 +1,19 @@
 // append.cc: one append, by the leader or as a follower, in three beats.
 //
 // Invariant: the log end only grows; a batch is stored at most once per (producer id, producer
-// epoch, base sequence). 1 check: pure, may refuse.             Die here: nothing on disk. 2 write:
-// one write behind the log end. Die here: recovery keeps each batch iff it is whole. 3 apply:
-// memory only, cannot fail.     Die here: as after 2; memory is rebuilt from the log. Then, without
-// the writer lock: work that became due, and the wait for the level that was asked for. A duplicate
-// waits like any other append.
+//   epoch, base sequence).
+//
+// 1 check: pure, may refuse.             Die here: nothing on disk.
+//
+// 2 write: one write behind the log end. Die here: recovery keeps each batch iff it is whole.
+//
+// 3 apply: memory only, cannot fail.     Die here: as after 2; memory is rebuilt from the log.
+//
+// Then, without the writer lock: work that became due, and the wait for the level that was asked
+// for. A duplicate waits like any other append.
 #include <algorithm>
 #include <array>
+#include <limits>
 
 #include "base/assert.h"
 #include "log/log_state.h"
@@ -52,10 +58,13 @@ Result<WritePlan> plan_write(LogState& state, const AppendExtent& extent,
                                                              new_base, state.options.config, now));
     plan.is_roll = true;
   }
-  if (!plan.target->can_hold(extent.last_offset)) {
+  // The offset behind the last one must be a number, too.
+  const bool has_room = extent.last_offset >= extent.first_offset &&
+                        extent.last_offset < Offset(std::numeric_limits<std::int64_t>::max());
+  if (!has_room || !plan.target->can_hold(extent.last_offset)) {
     if (plan.is_roll) std::ignore = state.environment.vfs.remove(plan.target->log_path());
-    return fail(ErrorCode::INVALID_RECORD, "append: last offset ", extent.last_offset,
-                " is more than 2^31-1 above the segment's base ", plan.target->base_offset());
+    return fail(ErrorCode::INVALID_RECORD, "append: offsets ", extent.first_offset, " to ",
+                extent.last_offset, " do not fit a segment with base ", plan.target->base_offset());
   }
   if (plan.is_roll || plan.epochs) {
     plan.view = log::make_view(state, plan.is_roll ? plan.target : nullptr,
@@ -85,6 +94,11 @@ void apply(LogState& state, WritePlan& plan, std::span<const BatchHeader> header
     state.epochs = *std::move(plan.epochs);
     state.are_epochs_unwritten = true;
   }
+  Timestamp max_timestamp = kNoTimestamp;
+  for (const BatchHeader& header : headers) {
+    max_timestamp = std::max(max_timestamp, header.max_timestamp);
+  }
+  plan.target->begin_roll_time_if_empty(max_timestamp);
   std::int64_t bytes = 0;
   for (const BatchHeader& header : headers) {
     plan.target->apply_batch(header);
@@ -110,6 +124,7 @@ void apply(LogState& state, WritePlan& plan, std::span<const BatchHeader> header
 struct AppendOutcome {
   Appended appended{};
   bool has_rolled = false;
+  bool has_gap = false;  ///< the new segment does not begin where the log ended
 };
 
 Result<AppendOutcome> check_write_apply(LogState& state, CheckedBatch& batch,
@@ -153,8 +168,9 @@ Result<Appended> finish(LogState& state, const AppendOutcome& outcome, Level lev
   const Offset end = appended.last_offset + 1;
   if (log::is_flush_due(state, outcome.has_rolled)) {
     const auto flushed = log::sync_log(state, log::SyncScope::kRecoveryPoint, end);
-    // The batch is stored: a flush that only lacked space is done later, and not its failure.
-    if (!flushed && flushed.error().code == ErrorCode::PARTITION_POISONED) {
+    // The batch is stored: a flush that only lacked space is done later, and not its failure. But a
+    // gap in front of a new segment is believed by recovery only below the recovery point.
+    if (!flushed && (outcome.has_gap || flushed.error().code == ErrorCode::PARTITION_POISONED)) {
       return std::unexpected(flushed.error());
     }
   }
@@ -188,10 +204,25 @@ Result<Appended> append_checked(LogState& state, Bytes bytes, AppendOrigin origi
   return finish(state, outcome, level.value_or(state.options.level));
 }
 
+/// The log start that a follower takes over must lie at or below the high watermark that it takes
+/// over (16.1).
+Result<void> check_leader_ends(const LogState& state, Offset end,
+                               const FollowerAppendOptions& options) {
+  if (!options.leader_log_start) return {};
+  const bool follows_end = state.high_watermark_policy == HighWatermarkPolicy::kLogEnd;
+  const Offset own = follows_end ? end : state.offsets.high_watermark();
+  const Offset high_watermark = std::min(options.leader_high_watermark.value_or(own), end);
+  if (*options.leader_log_start <= std::max(high_watermark, state.offsets.log_start())) return {};
+  return fail(ErrorCode::OFFSET_OUT_OF_RANGE, "follower append: the leader's log start ",
+              *options.leader_log_start, " is above the high watermark ", high_watermark);
+}
+
 /// Semantics 3.3, and the producers' and epochs' part of the check.
 Result<std::optional<log::LeaderEpochs>> check_received(LogState& state,
-                                                        std::span<const ReceivedBatch> batches) {
+                                                        std::span<const ReceivedBatch> batches,
+                                                        const FollowerAppendOptions& options) {
   ONCELOG_TRY(log::check_writable(state));
+  ONCELOG_TRY(check_leader_ends(state, batches.back().header.next_offset(), options));
   const BatchHeader& first = batches.front().header;
   if (first.base_offset < state.offsets.log_end()) {
     return fail(ErrorCode::UNKNOWN_SERVER_ERROR, "follower append: offsets ", first.base_offset,
@@ -212,7 +243,8 @@ Result<std::optional<log::LeaderEpochs>> check_received(LogState& state,
 }
 
 Result<AppendOutcome> check_write_apply_received(LogState& state,
-                                                 std::span<const ReceivedBatch> batches) {
+                                                 std::span<const ReceivedBatch> batches,
+                                                 const FollowerAppendOptions& options) {
   std::vector<BatchHeader> headers;
   std::vector<Bytes> parts;
   AppendExtent extent;
@@ -231,15 +263,17 @@ Result<AppendOutcome> check_write_apply_received(LogState& state,
   }
 
   const std::scoped_lock lock(state.writer_mutex);
-  ONCELOG_TRY_ASSIGN(auto epochs, check_received(state, batches));
+  ONCELOG_TRY_ASSIGN(auto epochs, check_received(state, batches, options));
   ONCELOG_TRY_ASSIGN(WritePlan plan, plan_write(state, extent, std::move(epochs)));
+  const bool has_gap = plan.is_roll && extent.first_offset > state.offsets.log_end();
 
   ONCELOG_TRY(write(state, plan, parts));
 
   apply(state, plan, headers);
   return AppendOutcome{
       {extent.first_offset, extent.last_offset, false, kNoTimestamp, state.offsets.log_start()},
-      plan.is_roll};
+      plan.is_roll,
+      has_gap};
 }
 
 }  // namespace
@@ -266,10 +300,11 @@ Result<Appended> PartitionLog::append_as_follower(Bytes bytes, FollowerAppendOpt
   AppendOutcome outcome;
   outcome.appended.log_start = state.published.read().ends.log_start;
   if (!batches.empty()) {
-    ONCELOG_TRY_ASSIGN(outcome, check_write_apply_received(state, batches));
+    ONCELOG_TRY_ASSIGN(outcome, check_write_apply_received(state, batches, options));
   } else {
     const std::scoped_lock lock(state.writer_mutex);
     ONCELOG_TRY(log::check_writable(state));
+    ONCELOG_TRY(check_leader_ends(state, state.offsets.log_end(), options));
   }
   ONCELOG_TRY_ASSIGN(Appended appended,
                      finish(state, outcome, options.level.value_or(state.options.level)));

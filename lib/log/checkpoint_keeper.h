@@ -22,6 +22,8 @@ struct CleanEnd {
   Offset next_offset{};              ///< of the last stored batch, or the base of the only segment
   std::int64_t active_bytes = 0;     ///< of the last segment's `.log`
   std::uint32_t last_batch_crc = 0;  ///< 0 if the last segment is empty
+  std::int32_t segment_count = 1;
+  std::int64_t log_bytes = 0;  ///< of all `.log` files together
 
   friend bool operator==(const CleanEnd&, const CleanEnd&) = default;
 };

@@ -38,8 +38,13 @@ Result<CleanEnd> flush_and_close(LogState& state) {
       state.name, {state.offsets.log_end(), state.producers.entries()}));
   if (state.environment.store.kafka_handover) ONCELOG_TRY(write_kafka_snapshot(state));
   state.is_closed = true;
-  return CleanEnd{state.offsets.log_end(), state.active()->bytes(),
-                  state.active()->bytes() == 0 ? 0 : state.last_batch_crc};
+  CleanEnd end;
+  end.next_offset = state.offsets.log_end();
+  end.active_bytes = state.active()->bytes();
+  end.last_batch_crc = end.active_bytes == 0 ? 0 : state.last_batch_crc;
+  end.segment_count = static_cast<std::int32_t>(state.segments.size());
+  for (const auto& segment : state.segments) end.log_bytes += segment->bytes();
+  return end;
 }
 
 }  // namespace

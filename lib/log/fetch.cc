@@ -135,7 +135,7 @@ Result<Fetched> PartitionLog::fetch(Offset from, FetchOptions options) const {
                   now.ends.log_start, ", ", now.ends.log_end, "]");
     }
     ONCELOG_TRY_ASSIGN(Fetched fetched, fetch_now(*view, now, from, options));
-    fetched.ends.durable_end = Offset(state_->durable_end.load());
+    fetched.ends.durable_end = std::min(Offset(state_->durable_end.load()), now.ends.log_end);
     if (fetched.region.bytes > 0 || !options.wait_until) return fetched;
     const Offset bound = bound_of(now.ends, options.isolation);
     if (!wait_above(*state_, options.isolation, bound, *options.wait_until)) return fetched;

@@ -37,13 +37,6 @@ Result<Capture> capture(LogState& state) {
   return now;
 }
 
-/// A failed write of a shortcut or checkpoint for lack of space can be tried again; whatever else
-/// failed may have been a sync or a rename, after which the disk can no longer be believed.
-Result<void> poison_unless_full(LogState& state, Result<void> result) {
-  if (result || result.error().code == ErrorCode::STORAGE_FULL) return result;
-  return std::unexpected(state.poison.set(result.error()));
-}
-
 Result<void> poison_if_failed(LogState& state, Result<void> result) {
   if (result) return result;
   return std::unexpected(state.poison.set(result.error()));

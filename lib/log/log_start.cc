@@ -18,7 +18,13 @@ Result<void> raise_log_start(LogState& state, Offset to) {
   ONCELOG_TRY(sync_log(state, SyncScope::kLog, to));
 
   const std::scoped_lock files(state.file_mutex);
-  ONCELOG_TRY(state.environment.checkpoints.save(state.name, {{}, to, {}}));
+  {
+    // A store that is closed has given its checkpoint files away.
+    const std::scoped_lock lock(state.writer_mutex);
+    ONCELOG_TRY(check_writable(state));
+  }
+  ONCELOG_TRY(
+      poison_unless_full(state, state.environment.checkpoints.save(state.name, {{}, to, {}})));
 
   const std::scoped_lock lock(state.writer_mutex);
   if (to <= state.offsets.log_start()) return {};

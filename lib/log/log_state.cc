@@ -25,6 +25,11 @@ Result<void> check_writable(const LogState& state) {
   return state.poison.check();
 }
 
+Result<void> poison_unless_full(LogState& state, Result<void> result) {
+  if (result || result.error().code == ErrorCode::STORAGE_FULL) return result;
+  return std::unexpected(state.poison.set(result.error()));
+}
+
 std::shared_ptr<const LogView> make_view(const LogState& state,
                                          const std::shared_ptr<segment::Segment>& added,
                                          const std::vector<LeaderEpochStart>& epochs) {

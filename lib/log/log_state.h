@@ -110,6 +110,9 @@ struct LogState {
 
 /// MISUSE after close, PARTITION_POISONED after a failed sync. Requires writer_mutex.
 Result<void> check_writable(const LogState& state);
+/// A failed write of a shortcut or checkpoint for lack of space can be tried again; whatever else
+/// failed may have been a sync or a rename, after which the disk can no longer be believed.
+Result<void> poison_unless_full(LogState& state, Result<void> result);
 /// The view of the present segments and the given epochs. Requires writer_mutex.
 [[nodiscard]] std::shared_ptr<const LogView> make_view(
     const LogState& state, const std::shared_ptr<segment::Segment>& added,
@@ -141,8 +144,8 @@ Result<void> sync_log(LogState& state, SyncScope scope, Offset needed);
 /// locks.
 Result<void> raise_log_start(LogState& state, Offset to);
 
-/// Opens, recovers or creates the partition in `directory`. Nothing is changed by an open that is
-/// refused.
+/// Opens, recovers or creates the partition in `directory`. An open that is refused has touched no
+/// batch; leftovers of an interrupted compaction or deletion may be settled by then.
 struct OpenRequest {
   TopicPartition name{};
   std::string directory{};

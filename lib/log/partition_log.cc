@@ -1,6 +1,8 @@
 // partition_log.cc: ends, epochs and listings of a log.
 #include "oncelog/partition_log.h"
 
+#include <algorithm>
+
 #include "log/check_invariants.h"
 #include "log/checkpoint.h"
 #include "log/log_state.h"
@@ -16,7 +18,8 @@ const RecoveryReport& PartitionLog::recovery_report() const { return state_->rep
 
 LogEnds PartitionLog::ends() const {
   LogEnds ends = state_->published.read().ends;
-  ends.durable_end = Offset(state_->durable_end.load());
+  // Read later than the others, it may have passed them.
+  ends.durable_end = std::min(Offset(state_->durable_end.load()), ends.log_end);
   return ends;
 }
 
@@ -30,6 +33,10 @@ std::vector<Offset> PartitionLog::segments() const {
 Result<Offset> PartitionLog::set_high_watermark(Offset to) {
   const std::scoped_lock lock(state_->writer_mutex);
   ONCELOG_TRY(log::check_writable(*state_));
+  // Under policy durable nobody moves it beyond the durable end.
+  if (state_->high_watermark_policy == HighWatermarkPolicy::kDurable) {
+    to = std::min(to, Offset(state_->durable_end.load()));
+  }
   log::move_high_watermark(*state_, to);
   return state_->offsets.high_watermark();
 }
@@ -57,10 +64,9 @@ Result<void> PartitionLog::assign_leader_epoch(LeaderEpoch epoch) {
   epochs.assign(epoch, state.offsets.log_end());
   auto view = log::make_view(state, nullptr, epochs.entries());
 
-  auto written = log::write_leader_epochs(state.environment.vfs,
-                                          state.path(segment::kLeaderEpochFile), epochs.entries());
-  if (!written && written.error().code == ErrorCode::STORAGE_FULL) return written;
-  if (!written) return std::unexpected(state.poison.set(written.error()));
+  ONCELOG_TRY(log::poison_unless_full(
+      state, log::write_leader_epochs(state.environment.vfs, state.path(segment::kLeaderEpochFile),
+                                      epochs.entries())));
 
   state.epochs = std::move(epochs);
   state.leader_epoch = epoch;

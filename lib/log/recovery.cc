@@ -1,9 +1,17 @@
 // recovery.cc: open: torn tail or damage, indexes and producers rebuilt.
 //
 // Invariant: what is below the recovery point is never cut; what is published was read from the
-// disk and is synced. 1 check: settle leftovers, read everything, decide. Refused here: the log is
-// as it was. 2 write: cut what is torn, remove what lies behind, write stale indexes; sync. Die
-// here: the next open does it again. 3 apply: the state is published.
+//   disk and is synced.
+//
+// 1 check: read everything, decide.                Refused here: no batch has been touched.
+//
+// 2 write: cut what is torn, remove what lies      Die here: the next open does it again.
+//   behind, write stale indexes; sync.
+//
+// 3 apply: the state is published.
+//
+// Before all that, settle_directory has finished or undone an interrupted compaction or deletion,
+// which is right whatever is decided then.
 #include <algorithm>
 
 #include "log/recovery.h"
@@ -88,7 +96,9 @@ Result<Offset> load_epochs(LogState& state, Offset recovery_point) {
   // A file that says that there are none is one, too.
   ONCELOG_TRY_ASSIGN(const auto status, vfs.status(path));
   if (stored && status && status->bytes > 0) return recovery_point;
-  if (!stored && stored.error().os_errno != 0) return std::unexpected(stored.error());
+  const bool is_unreadable = !stored && (stored.error().os_errno != 0 ||
+                                         stored.error().code == ErrorCode::UNSUPPORTED_VERSION);
+  if (is_unreadable) return std::unexpected(stored.error());
   if (!stored) {
     state.report.warnings.push_back(stored.error().text());
     state.report.files_rebuilt.emplace_back(segment::kLeaderEpochFile);
@@ -100,8 +110,8 @@ Result<Offset> load_epochs(LogState& state, Offset recovery_point) {
 /// One pass that replays producers behind their newest checkpoint; all of the log if there is none,
 /// or if it is newer than what is left of the log.
 Result<LogScan> scan_from_snapshot(LogState& state, const std::vector<Offset>& bases,
-                                   Offset epochs_from, bool is_clean_end) {
-  ScanOptions options{epochs_from, Offset(0), is_clean_end};
+                                   Offset epochs_from, const Trust& trust) {
+  ScanOptions options{epochs_from, trust.recovery_point, Offset(0), trust.is_clean};
   ONCELOG_TRY_ASSIGN(const auto checkpoint, state.environment.snapshots.load(state.name));
   if (!checkpoint) return scan_log(state, bases, options);
   for (const auto& [id, entry] : checkpoint->entries) state.producers.restore(id, entry);
@@ -151,14 +161,18 @@ Result<void> check_damage(const LogState& state, const LogScan& scan, const Trus
 Result<void> check_clean_end(const LogState& state, const OpenRequest& request,
                              const LogScan& scan) {
   if (!request.clean_end) return {};
-  const CleanEnd found{scan.end, scan.file_bytes.back(), scan.last_batch_crc};
+  CleanEnd found{scan.end, scan.file_bytes.back(), scan.last_batch_crc};
+  found.segment_count = static_cast<std::int32_t>(scan.file_bytes.size());
+  for (const std::int64_t bytes : scan.file_bytes) found.log_bytes += bytes;
   if (found == *request.clean_end) return {};
-  return refuse(state, "the clean close left the end at offset " +
-                           std::to_string(request.clean_end->next_offset.value()) + " with " +
-                           std::to_string(request.clean_end->active_bytes) +
-                           " bytes in the last segment; found " +
-                           std::to_string(found.next_offset.value()) + " with " +
-                           std::to_string(found.active_bytes));
+  const auto describe = [](const CleanEnd& end) {
+    return "the end at offset " + std::to_string(end.next_offset.value()) + ", " +
+           std::to_string(end.segment_count) + " segments of " + std::to_string(end.log_bytes) +
+           " bytes, the last of " + std::to_string(end.active_bytes) + " with batch CRC " +
+           std::to_string(end.last_batch_crc);
+  };
+  return refuse(
+      state, "the clean close left " + describe(*request.clean_end) + "; found " + describe(found));
 }
 
 /// The write beat of a cut: the damaged segment ends before the damage, later ones go.
@@ -171,25 +185,28 @@ Result<void> cut(LogState& state, const LogScan& scan, const std::vector<Offset>
     const std::string log = segment::segment_file_name(bases[i], segment::kLogSuffix);
     ONCELOG_TRY_ASSIGN(const auto status, vfs.status(state.path(log)));
     const std::int64_t bytes = status ? status->bytes : 0;
-    state.report.cuts.push_back({log, 0, bytes, scan.end, "lies behind the damage"});
+    const bool is_cause = i == damage.segment_index;
+    state.report.cuts.push_back(
+        {log, 0, bytes, scan.end, is_cause ? damage.reason : "lies behind the damage"});
     state.report.bytes_cut += bytes;
     for (const std::string_view suffix : {segment::kOffsetIndexSuffix, segment::kTimeIndexSuffix,
                                           segment::kTxnIndexSuffix, segment::kLogSuffix}) {
       ONCELOG_TRY(vfs.remove(state.path(segment::segment_file_name(bases[i], suffix))));
     }
   }
-  if (damage.is_segment_misplaced) return vfs.sync_directory(state.directory);
+  // Before the damage goes: a later segment that came back would look sound then.
+  ONCELOG_TRY(vfs.sync_directory(state.directory));
+  if (damage.is_segment_misplaced) return {};
   const std::string log =
       segment::segment_file_name(bases[damage.segment_index], segment::kLogSuffix);
-  const std::int64_t bytes = scan.file_bytes.back() - damage.position;
+  const std::int64_t bytes = damage.end_position - damage.position;
   if (!damage.is_zero_tail) {
     state.report.cuts.push_back({log, damage.position, bytes, scan.end, damage.reason});
     state.report.bytes_cut += bytes;
   }
   ONCELOG_TRY_ASSIGN(const auto file, vfs.open(state.path(log), OpenMode::kWrite));
   ONCELOG_TRY(file->truncate(damage.position));
-  ONCELOG_TRY(file->sync());
-  return vfs.sync_directory(state.directory);
+  return file->sync();
 }
 
 void report_index(LogState& state, Offset base, std::string_view suffix, bool is_rewritten) {
@@ -197,8 +214,7 @@ void report_index(LogState& state, Offset base, std::string_view suffix, bool is
 }
 
 Result<void> open_segments(LogState& state, const LogScan& scan, const std::vector<Offset>& bases) {
-  const bool drops_last = scan.damage && scan.damage->is_segment_misplaced;
-  for (std::size_t i = 0; i < scan.segments.size() - (drops_last ? 1 : 0); ++i) {
+  for (std::size_t i = 0; i < scan.segments.size(); ++i) {
     const segment::SegmentContents& contents = scan.segments[i];
     report_index(state, bases[i], segment::kOffsetIndexSuffix, contents.offset_index.is_file_stale);
     report_index(state, bases[i], segment::kTimeIndexSuffix, contents.time_index.is_file_stale);
@@ -221,6 +237,7 @@ Result<void> remove_strays(LogState& state, const DirectoryContent& content) {
   for (const std::string& name : content.orphans) {
     ONCELOG_TRY(vfs.remove(state.path(name)));
     state.report.files_removed.push_back(name);
+    state.report.warnings.push_back(name + ": has no .log");
   }
   for (const Offset offset : content.kafka_snapshots) {
     ONCELOG_TRY(
@@ -266,7 +283,7 @@ Result<void> recover(LogState& state, const OpenRequest& request, const Director
   ONCELOG_TRY_ASSIGN(const Offset epochs_from, load_epochs(state, trust.recovery_point));
   ONCELOG_TRY(restore_snapshot_below(state, content));
   ONCELOG_TRY_ASSIGN(const LogScan scan,
-                     scan_from_snapshot(state, content.bases, epochs_from, trust.is_clean));
+                     scan_from_snapshot(state, content.bases, epochs_from, trust));
   ONCELOG_TRY(check_damage(state, scan, trust, content.bases));
   ONCELOG_TRY(check_clean_end(state, request, scan));
   if (trust.is_clean) ONCELOG_TRY(merge_end_snapshot(state, content, scan.end));
@@ -316,7 +333,14 @@ Result<std::unique_ptr<LogState>> open_log(const OpenRequest& request,
     ONCELOG_TRY(recover(*state, request, content));
     return state;
   }
+  if (!request.options.create_if_missing) {
+    return fail(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, request.directory, ": holds no segment");
+  }
   const Offset base = request.checkpoint.log_start.value_or(Offset(0));
+  if (request.clean_end && request.clean_end->next_offset > base) {
+    return refuse(*state, "no segment is left, the clean close left the end at offset " +
+                              std::to_string(request.clean_end->next_offset.value()));
+  }
   if (request.checkpoint.recovery_point.value_or(base) > base) {
     return refuse(*state, "no segment is left, acknowledged up to offset " +
                               std::to_string(request.checkpoint.recovery_point->value()));

@@ -30,9 +30,10 @@ struct Damage {
   std::size_t segment_index = 0;
   std::int64_t position = 0;
   std::string reason{};
-  bool is_zero_tail = false;  ///< only zeros, of a preallocated segment
+  std::int64_t end_position = 0;  ///< behind the last byte that is not of a preallocated zero tail
+  bool is_zero_tail = false;      ///< only zeros, of a preallocated segment
   bool has_batches_behind = false;
-  bool is_segment_misplaced = false;  ///< its base lies below batches before it
+  bool is_segment_misplaced = false;  ///< the whole segment does not follow the one before
   bool is_legacy = false;             ///< magic 0 or 1: not damaged, but not for us
 };
 
@@ -46,8 +47,9 @@ struct LogScan {
 };
 
 struct ScanOptions {
-  Offset epochs_from{};  ///< batches from here on may begin leader epochs that the file has not
-  Offset replay_from{};  ///< the producer table is right up to here; 0: it is empty
+  Offset epochs_from{};     ///< batches from here on may begin leader epochs that the file has not
+  Offset recovery_point{};  ///< below it gaps between segments are legal
+  Offset replay_from{};     ///< the producer table is right up to here; 0: it is empty
   bool is_clean_end = false;  ///< the files are as a clean close left them
 };
 /// Reads every batch of the segments up to the first damage: CRC, order, producers, leader epochs,

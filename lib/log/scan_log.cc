@@ -23,20 +23,21 @@ using segment::IndexBuilder;
 
 constexpr std::int64_t kSegmentBytesMax = std::numeric_limits<std::int32_t>::max();
 
-/// Whether `[begin, end)` of a file holds zeros only.
-Result<bool> is_all_zero(const File& file, std::int64_t begin, std::int64_t end) {
+/// Behind the last byte in `[begin, end)` of a file that is not zero; `begin` if there is none.
+Result<std::int64_t> end_of_nonzero(const File& file, std::int64_t begin, std::int64_t end) {
   std::vector<std::byte> buffer(1 << 16);
-  while (begin < end) {
-    const auto wanted = std::min<std::int64_t>(end - begin, std::ssize(buffer));
-    ONCELOG_TRY_ASSIGN(
-        const std::size_t read,
-        file.read_at(std::span(buffer).first(static_cast<std::size_t>(wanted)), begin));
-    if (read == 0) return true;
-    const auto is_zero = [](std::byte byte) { return byte == std::byte{}; };
-    if (!std::ranges::all_of(std::span(buffer).first(read), is_zero)) return false;
-    begin += static_cast<std::int64_t>(read);
+  std::int64_t nonzero_end = begin;
+  for (std::int64_t position = begin; position < end;) {
+    const auto wanted = std::min<std::int64_t>(end - position, std::ssize(buffer));
+    const auto part = std::span(buffer).first(static_cast<std::size_t>(wanted));
+    ONCELOG_TRY_ASSIGN(const std::size_t read, file.read_at(part, position));
+    if (read == 0) break;
+    for (std::size_t i = 0; i < read; ++i) {
+      if (part[i] != std::byte{}) nonzero_end = position + static_cast<std::int64_t>(i) + 1;
+    }
+    position += static_cast<std::int64_t>(read);
   }
-  return true;
+  return nonzero_end;
 }
 
 /// Whether the bytes at `position` are a message of the formats before magic 2.
@@ -67,6 +68,11 @@ class Scanner {
  private:
   Result<void> scan_segment(std::size_t index) {
     const Offset base = bases_[index];
+    if (std::string reason = why_misplaced(index); !reason.empty()) {
+      note_damage(index, 0, std::move(reason));
+      scan_.damage->is_segment_misplaced = true;
+      return find_batches_in(index);
+    }
     const std::string path = state_.path(segment::segment_file_name(base, segment::kLogSuffix));
     ONCELOG_TRY_ASSIGN(const std::unique_ptr<File> file,
                        state_.environment.vfs.open(path, OpenMode::kRead));
@@ -78,17 +84,9 @@ class Scanner {
     IndexBuilder builder(base, state_.options.config, bases_.front());
     ONCELOG_TRY(builder.load_stored(state_.environment.vfs, state_.directory));
     builder.believe_aborted_below(options_.replay_from);
-    // An empty segment below the present end cannot be: its base is at or above all batches before
-    // it.
-    if (base < scan_.end) {
-      note_damage(index, 0,
-                  "the segment's base lies below the end " + std::to_string(scan_.end.value()) +
-                      " of the segment before");
-      scan_.damage->is_segment_misplaced = true;
-    }
-    scan_.end = std::max(scan_.end, base);
+    scan_.end = base;
     scan_.last_batch_crc = 0;
-    BatchScan batches(*file, {.begin = 0, .end = scan_.damage ? 0 : file_bytes});
+    BatchScan batches(*file, {.begin = 0, .end = file_bytes});
     ONCELOG_TRY(scan_batches(index, batches, builder));
     if (!scan_.damage && !batches.damage().empty()) {
       note_damage(index, batches.position(), batches.damage());
@@ -128,6 +126,20 @@ class Scanner {
     }
   }
 
+  /// A segment begins where the batches before it end. A gap is legal (compaction; a follower that
+  /// joined later), but behind the recovery point it is what a loss of power leaves when a new file
+  /// survives and the end of the one before does not.
+  [[nodiscard]] std::string why_misplaced(std::size_t index) const {
+    const Offset base = bases_[index];
+    if (base < scan_.end) {
+      return "the segment's base lies below the end " + std::to_string(scan_.end.value()) +
+             " of the segment before";
+    }
+    const bool is_gap_suspect = index > 0 && base > scan_.end && base > options_.recovery_point;
+    if (!is_gap_suspect || options_.is_clean_end) return {};
+    return "offsets from " + std::to_string(scan_.end.value()) + " up to the segment are missing";
+  }
+
   [[nodiscard]] std::string why_out_of_place(std::size_t index, const BatchHeader& header) const {
     if (header.base_offset < scan_.end) {
       return "offset " + std::to_string(header.base_offset.value()) + " goes back, expected " +
@@ -164,7 +176,7 @@ class Scanner {
   Result<void> replay(const RecordBatchView& batch, const BatchHeader& header,
                       IndexBuilder& builder) {
     std::optional<ControlRecord> control;
-    if (header.is_control()) {
+    if (header.is_control() && header.has_producer_id()) {
       ONCELOG_TRY_ASSIGN(control, batch.control_record());
     }
     producer::PendingAppend& pending = state_.pending;
@@ -187,17 +199,24 @@ class Scanner {
   Result<void> examine_damage(const File& file, std::int64_t file_bytes) {
     Damage& damage = *scan_.damage;
     ONCELOG_TRY_ASSIGN(damage.is_legacy, is_legacy_at(file, damage.position, file_bytes));
+    damage.end_position = file_bytes;
     if (state_.options.config.preallocate && file_bytes <= state_.options.config.segment_bytes) {
-      ONCELOG_TRY_ASSIGN(damage.is_zero_tail, is_all_zero(file, damage.position, file_bytes));
+      ONCELOG_TRY_ASSIGN(damage.end_position, end_of_nonzero(file, damage.position, file_bytes));
+      damage.is_zero_tail = damage.end_position == damage.position;
     }
     ONCELOG_TRY_ASSIGN(const auto behind,
                        segment::find_next_batch(file, damage.position + 1, file_bytes));
     damage.has_batches_behind = behind.has_value();
-    for (std::size_t i = damage.segment_index + 1; i < bases_.size(); ++i) {
+    return find_batches_in(damage.segment_index + 1);
+  }
+
+  /// Whether any segment from `begin` on holds something.
+  Result<void> find_batches_in(std::size_t begin) {
+    for (std::size_t i = begin; i < bases_.size(); ++i) {
       const std::string path =
           state_.path(segment::segment_file_name(bases_[i], segment::kLogSuffix));
       ONCELOG_TRY_ASSIGN(const auto status, state_.environment.vfs.status(path));
-      if (status && status->bytes > 0) damage.has_batches_behind = true;
+      if (status && status->bytes > 0) scan_.damage->has_batches_behind = true;
     }
     return {};
   }

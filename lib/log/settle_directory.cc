@@ -45,13 +45,14 @@ class Settlement {
       const Offset base = *offset_of_file_name(name);
       first_cleaned = first_cleaned ? std::min(*first_cleaned, base) : base;
     }
-    return remove_if([&](const std::string& name) {
-      // A `.cleaned` that is left proves that the swap had not begun for it, nor for any base
-      // above.
-      return has_suffix(name, kDeletedSuffix) || has_suffix(name, kCleanedSuffix) ||
-             (first_cleaned && has_suffix(name, kSwapSuffix) &&
-              *offset_of_file_name(name) >= *first_cleaned);
-    });
+    // A `.cleaned` that is left proves that the swap had not begun for it, nor for any base above:
+    // it must outlive what it speaks of.
+    ONCELOG_TRY(remove_if([&](const std::string& name) {
+      return has_suffix(name, kDeletedSuffix) || (first_cleaned && has_suffix(name, kSwapSuffix) &&
+                                                  *offset_of_file_name(name) >= *first_cleaned);
+    }));
+    ONCELOG_TRY(sync_if_changed());
+    return remove_if([&](const std::string& name) { return has_suffix(name, kCleanedSuffix); });
   }
 
   /// Pass 2: files that complete replacements cover go.
@@ -73,8 +74,10 @@ class Settlement {
     });
   }
 
-  /// Pass 3: the replacements get their names.
+  /// Pass 3: the replacements get their names; the files they replace must be gone for good before
+  /// a `.swap` is.
   Result<void> rename_swapped() {
+    ONCELOG_TRY(sync_if_changed());
     for (std::string& name : names_) {
       if (!has_suffix(name, kSwapSuffix)) continue;
       std::string settled = name.substr(0, name.size() - kSwapSuffix.size());
@@ -82,8 +85,7 @@ class Settlement {
       name = std::move(settled);
       has_changed_ = true;
     }
-    if (has_changed_) ONCELOG_TRY(vfs_.sync_directory(state_.directory));
-    return {};
+    return sync_if_changed();
   }
 
   [[nodiscard]] DirectoryContent content() const {
@@ -109,6 +111,12 @@ class Settlement {
   }
 
  private:
+  Result<void> sync_if_changed() {
+    if (!has_changed_) return {};
+    has_changed_ = false;
+    return vfs_.sync_directory(state_.directory);
+  }
+
   template <class Predicate>
   Result<void> remove_if(Predicate is_to_go) {
     std::vector<std::string> kept;

@@ -77,6 +77,11 @@ std::optional<Offset> ProducerTable::first_unstable_offset() const {
   return std::min(open_.begin()->first, unreleased_.begin()->first);
 }
 
+bool ProducerTable::has_open_transaction_of_another(Offset first_offset, ProducerId id) const {
+  const auto found = open_.find(first_offset);
+  return found != open_.end() && found->second.producer_id != id;
+}
+
 void ProducerTable::clear() {
   entries_.clear();
   open_.clear();

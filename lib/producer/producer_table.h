@@ -38,6 +38,8 @@ class ProducerTable {
   /// First offset of the earliest transaction that is open or completed but not yet released (7.1).
   [[nodiscard]] std::optional<Offset> first_unstable_offset() const;
 
+  /// Whether a transaction of somebody else than `id` is open that began at this offset.
+  [[nodiscard]] bool has_open_transaction_of_another(Offset first_offset, ProducerId id) const;
   /// Forgets everything.
   void clear();
   /// Puts an entry as a snapshot has it, in place of what is known.

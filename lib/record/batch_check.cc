@@ -298,6 +298,10 @@ Result<std::vector<ReceivedBatch>> check_received_batches(Bytes bytes) {
     const bool is_in_order =
         batches.empty() || header.base_offset > batches.back().header.last_offset();
     // The offset behind the last one must be a number, too.
+    if (header.record_count < 0) {
+      return fail(ErrorCode::CORRUPT_MESSAGE, "follower append: batch at offset ",
+                  header.base_offset, " has record count ", header.record_count);
+    }
     const bool is_offset = header.base_offset >= Offset(0) && header.last_offset_delta >= 0 &&
                            header.last_offset_delta < kOffsetMax - header.base_offset;
     if (!is_in_order || !is_offset) {

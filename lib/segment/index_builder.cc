@@ -8,27 +8,36 @@ namespace oncelog::segment {
 
 namespace {
 
-/// An index file of at most `bytes_max`; nothing if it is missing or is larger than it can be.
+/// An index file, nothing if it is missing. One that is larger than any index of this log can be is
+/// given as too short.
 Result<std::optional<std::vector<std::byte>>> read_index_file(Vfs& vfs, const std::string& path,
                                                               std::int64_t bytes_max) {
   ONCELOG_TRY_ASSIGN(const std::optional<FileStatus> status, vfs.status(path));
-  if (!status || status->is_directory || status->bytes > bytes_max) return std::nullopt;
+  if (!status || status->is_directory) return std::nullopt;
   ONCELOG_TRY_ASSIGN(const std::unique_ptr<File> file, vfs.open(path, OpenMode::kRead));
-  std::vector<std::byte> bytes(static_cast<std::size_t>(status->bytes));
+  const std::int64_t bytes_wanted = status->bytes > bytes_max ? 1 : status->bytes;
+  std::vector<std::byte> bytes(static_cast<std::size_t>(bytes_wanted));
   ONCELOG_TRY_ASSIGN(const std::size_t read, file->read_at(bytes, 0));
   bytes.resize(read);
   return bytes;
 }
 
-/// No index is larger than one entry for each 14 bytes of the largest log.
-constexpr std::int64_t kIndexFileBytesMax = std::int64_t{1} << 31;
+/// An index that a broker has not trimmed, as long as Kafka's default for `segment.index.bytes`.
+constexpr std::int64_t kUntrimmedBytesMax = 10 << 20;
 
 }  // namespace
 
 Result<void> IndexBuilder::load_stored(Vfs& vfs, const std::string& directory) {
+  const auto path = [&](std::string_view suffix) {
+    return directory + "/" + segment_file_name(base_, suffix);
+  };
+  // At most one entry for each batch, and no batch is smaller than its header.
+  ONCELOG_TRY_ASSIGN(const auto log, vfs.status(path(kLogSuffix)));
+  const std::int64_t batches_max = (log ? log->bytes : 0) / kBatchHeaderBytes + 1;
+  const std::int64_t bytes_max = std::max({batches_max * kTxnIndexEntryBytes, kUntrimmedBytesMax,
+                                           static_cast<std::int64_t>(config_.segment_index_bytes)});
   const auto read = [&](std::string_view suffix) {
-    return read_index_file(vfs, directory + "/" + segment_file_name(base_, suffix),
-                           kIndexFileBytesMax);
+    return read_index_file(vfs, path(suffix), bytes_max);
   };
   ONCELOG_TRY_ASSIGN(const auto offset_bytes, read(kOffsetIndexSuffix));
   if (offset_bytes) {

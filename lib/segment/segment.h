@@ -75,6 +75,10 @@ class Segment {
   /// Puts the bytes behind bytes(). On an error the file is cut back to bytes(); PARTITION_POISONED
   /// if that fails, too.
   Result<void> write(std::span<const Bytes> parts);
+  /// The time from which an empty segment's age counts: the largest of its first append (17.2).
+  void begin_roll_time_if_empty(Timestamp max_timestamp) noexcept {
+    if (!first_batch_timestamp_) first_batch_timestamp_ = max_timestamp;
+  }
   /// Takes a batch that has been written (or found) at bytes() into the indexes; cannot fail.
   void apply_batch(const record::BatchHeader& header) noexcept;
   void apply_aborted(const TxnIndexEntry& entry) noexcept { txn_index_.push_back(entry); }

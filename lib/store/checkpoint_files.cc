@@ -16,7 +16,9 @@ Result<std::vector<std::string>> CheckpointFiles::load() {
 Result<void> CheckpointFiles::load_table(Table& table, std::vector<std::string>& unreadable) {
   auto entries = log::read_offset_checkpoint(vfs_, directory_ + "/" + std::string(table.file));
   if (!entries) {
-    if (entries.error().os_errno != 0) return std::unexpected(std::move(entries).error());
+    const bool is_later_version = entries.error().code == ErrorCode::UNSUPPORTED_VERSION;
+    if (is_later_version || entries.error().os_errno != 0)
+      return std::unexpected(std::move(entries).error());
     unreadable.push_back(entries.error().context);
     return {};
   }

@@ -85,6 +85,8 @@ std::vector<std::byte> encode_clean_record(const CleanRecord& record) {
     out.number(end.next_offset.value());
     out.number(end.active_bytes);
     out.number(end.last_batch_crc);
+    out.number(end.segment_count);
+    out.number(end.log_bytes);
   }
   const std::span bytes(out.bytes());
   base::store_be(bytes, kHashPosition, base::hash64(bytes.subspan(kBodyPosition)));
@@ -121,6 +123,8 @@ Result<CleanRecord> decode_clean_record(Bytes file) {
     end.next_offset = Offset(in.number<std::int64_t>());
     end.active_bytes = in.number<std::int64_t>();
     end.last_batch_crc = in.number<std::uint32_t>();
+    end.segment_count = in.number<std::int32_t>();
+    end.log_bytes = in.number<std::int64_t>();
     record.partitions.emplace(std::move(name), end);
   }
   if (!in.is_exhausted()) {

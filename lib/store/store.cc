@@ -127,8 +127,13 @@ Result<std::shared_ptr<PartitionLog>> StoreState::open_partition(const TopicPart
   const bool is_unclean = unclean_.contains(name);
   request.was_clean_for_kafka = had_kafka_marker_ && !request.clean_end && !is_unclean;
 
-  ONCELOG_TRY_ASSIGN(std::unique_ptr<log::LogState> state,
-                     log::open_log(request, {vfs_, clock_, checkpoints_, snapshots_, options_}));
+  auto opened = log::open_log(request, {vfs_, clock_, checkpoints_, snapshots_, options_});
+  if (!opened) {
+    // It may have got as far as removing Kafka's snapshots: no marker of ours may stand over that.
+    if (request.was_clean_for_kafka) unclean_.insert(name);
+    return std::unexpected(std::move(opened).error());
+  }
+  std::unique_ptr<log::LogState> state = *std::move(opened);
   for (const std::string& warning : warnings_) state->report.warnings.push_back(warning);
   if (clean != clean_ends_.end()) clean_ends_.erase(clean);
   if (!is_unclean) unclean_.insert(name);

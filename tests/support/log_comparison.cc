@@ -62,9 +62,9 @@ void LogComparison::check_producers() {
     require_equal(info.epoch, producer.epoch, who + "epoch");
     const bool has_batch = !producer.window.empty();
     require_equal(info.last_sequence,
-                  has_batch ? producer.window.back().last_sequence() : kNoSequence,
+                  has_batch ? producer.window.back().last_sequence : kNoSequence,
                   who + "last sequence");
-    require_equal(info.last_offset, has_batch ? producer.window.back().last_offset() : kNoOffset,
+    require_equal(info.last_offset, has_batch ? producer.window.back().last_offset : kNoOffset,
                   who + "last offset");
     require_equal(info.coordinator_epoch, producer.coordinator_epoch, who + "coordinator epoch");
     require_equal(info.transaction_first_offset.value_or(kNoOffset),

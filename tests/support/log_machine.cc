@@ -230,7 +230,7 @@ ModelBatch LogMachine::choose_batch(bool is_client) {
   std::int64_t sequence = 0;
   if (!is_known && is_rare(2, 3)) sequence = kSequenceMax - choice(2) % 3;
   if (is_known && batch.producer_epoch == known->second.epoch && !known->second.window.empty()) {
-    sequence = std::int64_t{known->second.window.back().last_sequence().value()} + 1;
+    sequence = std::int64_t{known->second.window.back().last_sequence.value()} + 1;
   }
   if (is_rare(2, 12)) sequence += 1;
   if (is_rare(2, 13)) sequence -= 1;

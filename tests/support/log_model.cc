@@ -44,7 +44,8 @@ void apply(ModelProducer& producer, const ModelBatch& batch) {
     producer.transaction_first_offset.reset();
     return;
   }
-  producer.window.push_back(batch);
+  producer.window.push_back({batch.base_sequence, batch.last_sequence(), batch.base_offset,
+                             batch.last_offset(), batch.max_timestamp()});
   if (producer.window.size() > 5) producer.window.erase(producer.window.begin());
   if (batch.is_transactional && !producer.transaction_first_offset) {
     producer.transaction_first_offset = batch.base_offset;
@@ -119,11 +120,11 @@ ModelAnswer LogModel::check_producer(const ModelBatch& batch, AppendOrigin origi
   }
   const bool is_client = origin == AppendOrigin::kClient;
   if (is_client && batch.producer_epoch == producer.epoch) {  // 5.1
-    for (const ModelBatch& stored : producer.window) {
-      if (stored.base_sequence == batch.base_sequence &&
-          stored.last_sequence() == batch.last_sequence()) {
-        return {ErrorCode::NONE, stored.base_offset, stored.last_offset(), true,
-                stored.max_timestamp()};
+    for (const ModelSent& stored : producer.window) {
+      if (stored.first_sequence == batch.base_sequence &&
+          stored.last_sequence == batch.last_sequence()) {
+        return {ErrorCode::NONE, stored.base_offset, stored.last_offset, true,
+                stored.max_timestamp};
       }
     }
   }
@@ -131,7 +132,7 @@ ModelAnswer LogModel::check_producer(const ModelBatch& batch, AppendOrigin origi
     return refusal(ErrorCode::INVALID_PRODUCER_EPOCH);  // 5.3
   if (is_client) {                                      // 5.4
     const Sequence last =
-        producer.window.empty() ? kNoSequence : producer.window.back().last_sequence();
+        producer.window.empty() ? kNoSequence : producer.window.back().last_sequence;
     const std::int64_t next =
         batch.producer_epoch == producer.epoch ? (last.value() + std::int64_t{1}) % kSequences : 0;
     if (batch.base_sequence.value() != next) {

@@ -61,12 +61,21 @@ struct ModelAnswer {
   Timestamp append_time = kNoTimestamp;
 };
 
+/// What a producer's window keeps of a data batch.
+struct ModelSent {
+  Sequence first_sequence = kNoSequence;
+  Sequence last_sequence = kNoSequence;
+  Offset base_offset = kNoOffset;
+  Offset last_offset = kNoOffset;
+  Timestamp max_timestamp = kNoTimestamp;
+};
+
 struct ModelProducer {
   ProducerEpoch epoch = kNoProducerEpoch;
   CoordinatorEpoch coordinator_epoch = kNoCoordinatorEpoch;
   Timestamp last_timestamp = kNoTimestamp;
   std::optional<Offset> transaction_first_offset{};
-  std::vector<ModelBatch> window{};  ///< the last five at most, oldest first
+  std::vector<ModelSent> window{};  ///< the last five at most, oldest first
 };
 
 /// A transaction of the history, ended or not.

@@ -85,11 +85,30 @@ TEST_F(AdoptSnapshotTest, ADamagedSnapshotIsAWarning) {
 }
 
 TEST_F(AdoptSnapshotTest, TheScanGoesOnFromASnapshotAtTheFirstSegment) {
-  // The transaction began, and its producer was seen, before the first batch that is left.
-  write_snapshot(0, {{ProducerId(2), entry_of(0, 8)}, {ProducerId(1), entry_of(0, 4)}});
+  // Known before the first batch that is left, by a marker each.
+  ProducerEntry by_marker;
+  by_marker.epoch = ProducerEpoch(0);
+  by_marker.coordinator_epoch = CoordinatorEpoch(3);
+  write_snapshot(0, {{ProducerId(1), by_marker}, {ProducerId(2), by_marker}});
   open();
   EXPECT_EQ(producer_ids(), (std::vector<std::int64_t>{1, 2}));
   EXPECT_EQ(log_->producers().at(0).last_sequence, Sequence(0)) << "the batch came after it";
+  EXPECT_EQ(log_->producers().at(0).coordinator_epoch, CoordinatorEpoch(3));
+}
+
+TEST_F(AdoptSnapshotTest, ImpossibleEntriesArePassedOver) {
+  const ProducerEntry twice =
+      entry_of(0, 0, Offset(0));  // two transactions cannot begin at one offset
+  write_snapshot(1, {{ProducerId(-2), entry_of(0, 0)},
+                     {ProducerId(2), entry_of(0, 0, Offset(1))},
+                     {ProducerId(3), entry_of(5, 0)},
+                     {ProducerId(4), twice},
+                     {ProducerId(5), twice}});
+  open();
+  EXPECT_EQ(producer_ids(), (std::vector<std::int64_t>{1, 4}));
+  EXPECT_EQ(report().warnings.size(), 4u);
+  append_marker({.producer_id = 4});
+  append_marker({.producer_id = 5});
 }
 
 TEST_F(AdoptSnapshotTest, AfterAnUncleanEndTheSnapshotOfTheEndSaysNothing) {
