@@ -3,10 +3,34 @@
 //
 // Invariant: the log start never passes the high watermark, and does not move the recovery point.
 // Crash: the log below the new start is synced, then the checkpoint is; only then does memory
-// change. Die before: the old start.
+// change. Die before: the old start. Die before the epoch file: the next open trims it.
+#include "log/checkpoint.h"
 #include "log/log_state.h"
+#include "segment/segment_names.h"
 
 namespace oncelog::log {
+
+namespace {
+
+/// The apply beat; answers the epochs that are left. Requires file_mutex; takes writer_mutex.
+std::vector<LeaderEpochStart> apply_raise(LogState& state, Offset to) {
+  const std::scoped_lock lock(state.writer_mutex);
+  if (to <= state.offsets.log_start()) return state.epochs.entries();
+  LeaderEpochs epochs = state.epochs;
+  epochs.truncate_from_start(to);
+  auto view = make_view(state, nullptr, epochs.entries());
+  state.epochs = std::move(epochs);
+  state.are_epochs_unwritten = true;
+  // A watermark that its owner has lowered meanwhile is raised again (13.6).
+  if (state.offsets.high_watermark() < to) state.offsets.set_high_watermark(to);
+  state.offsets.raise_log_start(to);
+  state.producers.release_below(to);
+  state.view.publish(std::move(view));
+  publish_ends(state);
+  return state.epochs.entries();
+}
+
+}  // namespace
 
 Result<void> raise_log_start(LogState& state, Offset to) {
   const LogEnds ends = state.published.read().ends;
@@ -26,20 +50,11 @@ Result<void> raise_log_start(LogState& state, Offset to) {
   ONCELOG_TRY(
       poison_unless_full(state, state.environment.checkpoints.save(state.name, {{}, to, {}})));
 
-  const std::scoped_lock lock(state.writer_mutex);
-  if (to <= state.offsets.log_start()) return {};
-  LeaderEpochs epochs = state.epochs;
-  epochs.truncate_from_start(to);
-  auto view = make_view(state, nullptr, epochs.entries());
-  state.epochs = std::move(epochs);
-  state.are_epochs_unwritten = true;
-  // A watermark that its owner has lowered meanwhile is raised again (13.6).
-  if (state.offsets.high_watermark() < to) state.offsets.set_high_watermark(to);
-  state.offsets.raise_log_start(to);
-  state.producers.release_below(to);
-  state.view.publish(std::move(view));
-  publish_ends(state);
-  return {};
+  const std::vector<LeaderEpochStart> epochs = apply_raise(state, to);
+  // Or the epochs that have just been dropped would be back after a crash.
+  const auto written =
+      write_leader_epochs(state.environment.vfs, state.path(segment::kLeaderEpochFile), epochs);
+  return poison_unless_full(state, written);
 }
 
 }  // namespace oncelog::log

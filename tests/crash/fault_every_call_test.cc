@@ -254,7 +254,7 @@ class StubbornClient {
 
   FaultVfs& vfs_;
   ManualClock clock_;
-  TempDir directory_;
+  TempDir directory_{memory_directory()};
   StoreOptions store_options_;
   PartitionOptions options_;
   LogModel model_;

@@ -92,7 +92,7 @@ class LogMachine {
   void damage_indexes();
   void check_reopened(bool is_clean, std::int64_t torn_bytes);
 
-  TempDir directory_;
+  TempDir directory_{memory_directory()};
   FaultVfs vfs_;
   ManualClock clock_;
   StoreOptions store_options_;

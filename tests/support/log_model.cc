@@ -229,8 +229,13 @@ void LogModel::note_reopened(Offset high_watermark) {
 }
 
 void LogModel::settle_leader_epochs(const std::vector<LeaderEpochStart>& seen) {
-  if (seen.empty() || !leader_epochs().empty()) return;
-  add_event({.kind = EventKind::kEpochsRebuilt});
+  const std::vector<LeaderEpochStart> expected = leader_epochs();
+  if (expected.empty() && !seen.empty()) add_event({.kind = EventKind::kEpochsRebuilt});
+  const bool is_one_more =
+      !expected.empty() && seen.size() == expected.size() + 1 && seen.front().start == log_start();
+  if (is_one_more && has_epochs_gone_back()) {
+    add_event({.kind = EventKind::kEpochInFront, .epoch = seen.front().epoch});
+  }
 }
 
 void LogModel::settle_last_stable_offset(Offset seen) {
@@ -303,6 +308,9 @@ LogModel::State LogModel::walk() const {
         }
         truncate_from_start(state.epochs, state.log_start);
         take_leader_epoch();
+        break;
+      case EventKind::kEpochInFront:
+        state.epochs.insert(state.epochs.begin(), {event.epoch, state.log_start});
         break;
       case EventKind::kForgotten:
         std::erase_if(state.unreplicated, &Undecided::is_from_before_reopen);

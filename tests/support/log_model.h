@@ -122,8 +122,10 @@ class LogModel {
   /// The log was closed, or its process died, and it was opened again; `high_watermark` is where
   /// its watermark stood then.
   void note_reopened(Offset high_watermark);
-  /// If no leader epoch is left after a reopen (14.7 drops one that begins at the log end), those
-  /// that the batches tell may be there instead; from now on what was seen is right.
+  /// Two cases of leader epochs after a reopen are left open; from now on what was seen is right.
+  /// If none is left (14.7 drops one that begins at the log end), those that the batches tell may
+  /// be there instead. If epochs have gone back behind a raised log start, an epoch that they
+  /// dropped may stand at the log start again: the file had not heard of the raise (14.6).
   void settle_leader_epochs(const std::vector<LeaderEpochStart>& seen);
   /// After a reopen either of last_stable_offsets() is right; from now on this one is.
   void settle_last_stable_offset(Offset seen);
@@ -167,6 +169,7 @@ class LogModel {
     kForgotten,   ///< transactions decided before the reopen are not known any more
     kRemembered,  ///< they are
     kEpochsRebuilt,
+    kEpochInFront,
   };
   struct Event {
     EventKind kind = EventKind::kBatch;

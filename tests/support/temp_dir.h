@@ -11,9 +11,16 @@
 
 namespace oncelog::test {
 
+/// A file system in memory where there is one: for tests that lose no power and make many files.
+inline std::filesystem::path memory_directory() {
+  const std::filesystem::path memory("/dev/shm");
+  return std::filesystem::is_directory(memory) ? memory : std::filesystem::temp_directory_path();
+}
+
 class TempDir {
  public:
-  TempDir() : path_((std::filesystem::temp_directory_path() / "oncelog-test-XXXXXX").string()) {
+  explicit TempDir(const std::filesystem::path& parent = std::filesystem::temp_directory_path())
+      : path_((parent / "oncelog-test-XXXXXX").string()) {
     if (::mkdtemp(path_.data()) == nullptr) throw std::runtime_error("mkdtemp: " + path_);
   }
   TempDir(const TempDir&) = delete;

@@ -89,11 +89,16 @@ TEST_F(CheckpointFilesTest, AFailedSaveIsNotRemembered) {
 TEST_F(CheckpointFilesTest, AnUnreadableFileCountsAsEmptyAndIsNamed) {
   write(kRecoveryPointFile, "rubbish");
   write(kLogStartFile, "0\n1\nt 0 1\n");
-  write(kHighWatermarkFile, "9\n");
+  write(kHighWatermarkFile, "0\n1\nt 0\n");
   EXPECT_THAT(value_of(files_.load()),
               ElementsAre(HasSubstr("recovery-point"), HasSubstr("replication")));
   EXPECT_EQ(files_.find(kName).recovery_point, std::nullopt);
   EXPECT_EQ(files_.find(kName).log_start, Offset(1));
+}
+
+TEST_F(CheckpointFilesTest, AFileOfALaterVersionIsRefusedByName) {
+  write(kHighWatermarkFile, "9\n");
+  EXPECT_THAT(files_.load(), FailsWith(ErrorCode::UNSUPPORTED_VERSION));
 }
 
 TEST_F(CheckpointFilesTest, AFileThatTheDiskCannotReadIsAnError) {
