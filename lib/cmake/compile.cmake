@@ -5,6 +5,10 @@ function(oncelog_compile_options target)
   if(ONCELOG_WERROR)
     target_compile_options(${target} PRIVATE -Werror)
   endif()
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+    # GCC bug 105651: sees an overlap in the standard library's own std::string.
+    target_compile_options(${target} PRIVATE -Wno-restrict)
+  endif()
   if(ONCELOG_SANITIZE AND CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
     # GCC's own manual: sanitizers make this warning see paths that are not there.
     target_compile_options(${target} PRIVATE -Wno-maybe-uninitialized)
