@@ -110,16 +110,20 @@ template <class... Parts>
 #define ONCELOG_DETAIL_JOIN2(a, b) a##b
 #define ONCELOG_DETAIL_JOIN(a, b) ONCELOG_DETAIL_JOIN2(a, b)
 
-/// Returns the error of `expression` from the enclosing function, if it has one.
-#define ONCELOG_TRY(expression)                                           \
-  do {                                                                    \
-    if (auto oncelog_result = (expression); !oncelog_result) [[unlikely]] \
-      return std::unexpected(std::move(oncelog_result).error());          \
+// Names are counted, so that an expression may hold a lambda with macros of its own.
+
+/// Returns the error of the expression from the enclosing function, if it has one.
+#define ONCELOG_TRY(...) \
+  ONCELOG_DETAIL_TRY(ONCELOG_DETAIL_JOIN(oncelog_result_, __COUNTER__), __VA_ARGS__)
+#define ONCELOG_DETAIL_TRY(result, ...)                      \
+  do {                                                       \
+    if (auto result = (__VA_ARGS__); !(result)) [[unlikely]] \
+      return std::unexpected(std::move(result).error());     \
   } while (false)
 
-/// Declares or assigns `target` from the value of `expression`, or returns its error.
+/// Declares or assigns `target` from the value of the expression, or returns its error.
 #define ONCELOG_TRY_ASSIGN(target, ...) \
-  ONCELOG_DETAIL_TRY_ASSIGN(ONCELOG_DETAIL_JOIN(oncelog_result_, __LINE__), target, __VA_ARGS__)
+  ONCELOG_DETAIL_TRY_ASSIGN(ONCELOG_DETAIL_JOIN(oncelog_result_, __COUNTER__), target, __VA_ARGS__)
 #define ONCELOG_DETAIL_TRY_ASSIGN(result, target, ...) \
   auto result = (__VA_ARGS__);                         \
   if (!(result)) [[unlikely]]                          \

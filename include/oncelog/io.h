@@ -81,10 +81,17 @@ class Vfs {
   virtual Result<void> rename(const std::string& from, const std::string& to) = 0;
   /// Makes a directory; one that exists is no error. Parents must exist.
   virtual Result<void> create_directory(const std::string& path) = 0;
+  /// Removes an empty directory; a missing one is no error.
+  virtual Result<void> remove_directory(const std::string& path) = 0;
   virtual Result<void> sync_directory(const std::string& path) = 0;
   /// Takes the one write lock of a file (made if missing) or answers STORE_IN_USE with the owner's
   /// process.
   virtual Result<std::unique_ptr<FileLock>> lock(const std::string& path) = 0;
+  /// The path under which the machine's own calls find the file, for libraries that make their own;
+  /// nothing if there is none.
+  [[nodiscard]] virtual std::optional<std::string> native_path(const std::string&) const {
+    return std::nullopt;
+  }
 };
 
 /// The file systems of this machine.

@@ -76,6 +76,12 @@ struct PartitionOptions {
 class Vfs;
 class Clock;
 
+/// Where the producer state of a store is kept between two opens.
+enum class ProducerStateStore : std::uint8_t {
+  kLmdb,  ///< checkpoints in `.state`: an open replays only what lies behind the newest
+  kNone,  ///< nowhere: an open replays the log, and forgets producers whose data is gone
+};
+
 struct StoreOptions {
   bool create_if_missing = true;
   /// Refuse to open rather than cut, if whole batches lie behind the damage that ends recovery.
@@ -86,6 +92,19 @@ struct StoreOptions {
   /// The recovery point is made persistent at the latest after so many bytes of synced appends.
   std::int64_t recovery_point_interval_bytes = 64 << 20;
   DecompressionLimits decompression{};
+  /// kLmdb needs files of this machine (Vfs::native_path); elsewhere it is as kNone.
+  ProducerStateStore producer_state = ProducerStateStore::kLmdb;
+  /// Memory of a partition for producers that its newest checkpoint holds. Changed ones come on
+  /// top: at half of this a checkpoint is due, at twice this appends of new producers wait for it.
+  std::int64_t producer_cache_bytes = 64 << 20;
+  /// A checkpoint of the producer state is due after a roll, and after so many bytes or records.
+  std::int64_t checkpoint_interval_bytes = 64 << 20;
+  std::int64_t checkpoint_interval_records = 1'000'000;
+  /// Addresses set aside for `.state`; it doubles when they are used up.
+  std::int64_t state_map_bytes = std::int64_t{64} << 30;
+  /// Up to this size every page of `.state` is checked by each open; above it after an unclean end
+  /// only.
+  std::int64_t state_walk_bytes_max = 64 << 20;
   Vfs* vfs = nullptr;      ///< not owned; the machine's file systems if null
   Clock* clock = nullptr;  ///< not owned; the system's clock if null
 };

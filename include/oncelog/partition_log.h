@@ -31,6 +31,12 @@ struct LogEnds {
   Offset high_watermark{};
   Offset log_end{};
   Offset durable_end{};  ///< every batch below it is on stable storage
+
+  /// Where a reader of this isolation level stops (semantics 11.1).
+  [[nodiscard]] Offset bound_of(Isolation isolation) const {
+    if (isolation == Isolation::kReplica) return log_end;
+    return isolation == Isolation::kReadCommitted ? last_stable_offset : high_watermark;
+  }
 };
 
 struct LeaderAppendOptions {
@@ -108,6 +114,16 @@ struct LeaderEpochEnd {
   Offset end = kNoOffset;
 };
 
+/// A stored data batch that a producer's retry would be answered with.
+struct ProducerBatch {
+  Sequence first_sequence = kNoSequence;
+  Sequence last_sequence = kNoSequence;
+  Offset base_offset = kNoOffset;
+  Offset last_offset = kNoOffset;
+  Timestamp max_timestamp = kNoTimestamp;
+  friend bool operator==(const ProducerBatch&, const ProducerBatch&) = default;
+};
+
 /// What the log knows of one producer (semantics 0.2).
 struct ProducerInfo {
   ProducerId producer_id = kNoProducerId;
@@ -117,6 +133,7 @@ struct ProducerInfo {
   CoordinatorEpoch coordinator_epoch = kNoCoordinatorEpoch;
   std::optional<Offset> transaction_first_offset{};
   Timestamp last_timestamp = kNoTimestamp;
+  std::vector<ProducerBatch> batches{};  ///< of this epoch, the last five at most, oldest first
 };
 
 /// An entry of a transaction index (formats 9).
@@ -148,13 +165,24 @@ struct RecoveryReport {
   std::vector<RecoveryCut> cuts{};
   std::vector<std::string> files_rebuilt{};  ///< indexes and epoch files that were missing or wrong
   std::vector<std::string> files_removed{};  ///< leftovers of interrupted work
-  std::int64_t producers_rebuilt = 0;
+  /// Offset of the producer-state checkpoint behind which batches were replayed; nothing if all of
+  /// the log was: then producers whose data is gone are forgotten.
+  std::optional<Offset> replayed_from{};
   std::vector<std::string> warnings{};  ///< what was not as it should be, and cost nothing
 };
 
+/// What a truncation did besides cutting.
+struct Truncated {
+  bool has_cut = false;  ///< else the log ended at or below the offset already
+  /// No checkpoint of the producer state was old enough: it was replayed from the log's first
+  /// batch, so that producers whose data is gone are forgotten.
+  bool has_replayed_all = false;
+};
+
 /// A log of one partition. Obtained from a Store, which it must not outlive in use: after the
-/// store's close verbs, fetch and list_offsets answer MISUSE; the listings go on answering what was
-/// last. Thread-safe: appends queue behind each other, readers take no lock that an appender holds.
+/// store's close verbs, fetch, list_offsets and the listing of producers answer MISUSE; other
+/// listings go on answering what was last. Thread-safe: appends queue behind each other, readers
+/// take no lock that an appender holds.
 class PartitionLog {
  public:
   explicit PartitionLog(std::unique_ptr<log::LogState> state);
@@ -175,7 +203,8 @@ class PartitionLog {
   /// transaction if there is one.
   Result<Appended> append_marker(const MarkerFields& fields, std::optional<Level> level = {});
   /// Stores batches as a leader sent them, offsets and epochs and all; semantics 3. The first must
-  /// begin at or above the log end. All are stored, or none. Afterwards high watermark and log
+  /// begin at or above the log end; where the log is empty and the first batch holds its start, it
+  /// is begun anew at that batch (3.3). All are stored, or none. Afterwards high watermark and log
   /// start follow the leader's.
   Result<Appended> append_as_follower(Bytes bytes, FollowerAppendOptions options = {});
 
@@ -199,10 +228,38 @@ class PartitionLog {
   Result<void> assign_leader_epoch(LeaderEpoch epoch);
   [[nodiscard]] LeaderEpochEnd epoch_end(LeaderEpoch epoch) const;
 
-  /// Producers, ascending by id. Waits for an append that is under way.
-  [[nodiscard]] std::vector<ProducerInfo> producers() const;
+  /// Producers, ascending by id: one pass over all of them. Waits for an append or a checkpoint
+  /// that is under way. KAFKA_STORAGE_ERROR if their state cannot be read.
+  Result<std::vector<ProducerInfo>> producers() const;
+  /// One producer, or nothing if it is unknown.
+  Result<std::optional<ProducerInfo>> find_producer(ProducerId id) const;
+  /// Writes what has changed of the producer state since the checkpoint before; on stable storage
+  /// on return. Answers the offset that it is good for: the next offset of the last stored batch.
+  /// Flushes first. Appends go on meanwhile.
+  Result<Offset> checkpoint();
+  /// Forgets producers without an open transaction whose last record is older than
+  /// producer.id.expiration.ms (semantics 5.10); answers them, ascending. Persistent with the next
+  /// checkpoint.
+  Result<std::vector<ProducerId>> expire_producers();
   /// All entries of all transaction indexes, in file order.
   [[nodiscard]] std::vector<AbortedTransactionEntry> aborted_transactions() const;
+
+  /// Cuts off everything from offset `to` on; semantics 15. A batch that holds `to` goes whole, the
+  /// end is `to` all the same until the next open. At or above the log end: only epochs that begin
+  /// there go. Below the first segment: as truncate_fully_and_start_at. Durable on return. Readers
+  /// that are under way may get fewer bytes than they asked for.
+  Result<Truncated> truncate_to(Offset to);
+  /// Drops everything, producers and leader epochs too, and goes on at `at`; semantics 15.5.
+  /// Durable on return.
+  Result<void> truncate_fully_and_start_at(Offset at);
+  /// Raises the log start to `before` (−1: the high watermark); semantics 16.3. Files go with the
+  /// next apply_retention. Answers the log start, durable on return. POLICY_VIOLATION without
+  /// cleanup.policy delete, OFFSET_OUT_OF_RANGE above the high watermark.
+  Result<Offset> delete_records(Offset before);
+  /// Removes the oldest segments that lie below the log start or that retention.bytes or
+  /// retention.ms let go; semantics 19. Raises the log start to the first that is left. Answers the
+  /// bases of the removed ones, ascending.
+  Result<std::vector<Offset>> apply_retention();
 
   /// Starts a new segment, unless the active one is empty.
   Result<void> roll();

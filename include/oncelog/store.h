@@ -34,6 +34,15 @@ class Store {
   /// changed.
   Result<std::shared_ptr<PartitionLog>> open_partition(const TopicPartition& name,
                                                        PartitionOptions options = {});
+  /// Makes a partition that must not exist yet (TOPIC_ALREADY_EXISTS) and opens it.
+  Result<std::shared_ptr<PartitionLog>> create_partition(const TopicPartition& name,
+                                                         PartitionOptions options = {});
+  /// The handle of an open partition, or null.
+  std::shared_ptr<PartitionLog> find_partition(const TopicPartition& name) const;
+  /// Removes a partition, open or not, with all that is known of it; its handles answer MISUSE from
+  /// then on. Once this returns, or a crash came in between and the store was opened again, the
+  /// name is free, or the partition is whole. UNKNOWN_TOPIC_OR_PARTITION if there is none.
+  Result<void> delete_partition(const TopicPartition& name);
   /// Closes one partition cleanly; its handles answer MISUSE from then on.
   Result<void> close_partition(const TopicPartition& name);
   /// Partitions that lie in the directory, open or not, ascending.

@@ -5,6 +5,7 @@
 set(ONCELOG_PKG_MODULES
   libisal     # CRC-32C
   libxxhash   # XXH3: seals, state values
+  lmdb        # producer state
   zlib        # codec gzip
   snappy      # codec snappy
   liblz4      # codec lz4

@@ -34,4 +34,12 @@ void BatchReplay::forget_aborted_below(Offset first_base) {
   aborted_.erase(aborted_.begin(), kept);
 }
 
+std::vector<ProducerInfo> BatchReplay::producers() const {
+  std::vector<ProducerInfo> infos;
+  for (const auto& [id, slot] : producers_.changed()) {
+    if (slot) infos.push_back(producer::describe(id, *slot));
+  }
+  return infos;
+}
+
 }  // namespace oncelog::inspect

@@ -27,7 +27,8 @@ class BatchReplay {
   /// Forgets transactions whose marker lies below the first segment that is left.
   void forget_aborted_below(Offset first_base);
 
-  [[nodiscard]] std::vector<ProducerInfo> producers() const { return producers_.list(); }
+  /// Ascending by id.
+  [[nodiscard]] std::vector<ProducerInfo> producers() const;
   [[nodiscard]] std::optional<Offset> first_unstable_offset() const {
     return producers_.first_unstable_offset();
   }

@@ -15,18 +15,6 @@ using inspect::ReaderLog;
 using inspect::ReaderSegment;
 using record::BatchHeader;
 
-Offset bound_of(const LogEnds& ends, Isolation isolation) {
-  switch (isolation) {
-    case Isolation::kReadUncommitted:
-      return ends.high_watermark;
-    case Isolation::kReadCommitted:
-      return ends.last_stable_offset;
-    case Isolation::kReplica:
-      return ends.log_end;
-  }
-  std::unreachable();
-}
-
 /// Where offset `bound` lies in its segment (semantics 11.9: inside a batch, its start).
 Result<std::int64_t> position_of_bound(const ReaderLog& log, const ReaderSegment& segment,
                                        Offset bound) {
@@ -189,7 +177,7 @@ Result<Fetched> PartitionReader::fetch(Offset from, FetchOptions options) const 
   Fetched fetched;
   fetched.ends = ends;
   if (options.isolation == Isolation::kReadCommitted) fetched.aborted.emplace();
-  const Offset bound = bound_of(ends, options.isolation);
+  const Offset bound = ends.bound_of(options.isolation);
   if (from >= bound) return fetched;
 
   const std::size_t bound_index = log.segment_index(bound);
@@ -216,7 +204,7 @@ Result<Fetched> PartitionReader::fetch(Offset from, FetchOptions options) const 
 
 Result<OffsetFound> PartitionReader::list_offsets(Timestamp timestamp, Isolation isolation) const {
   const ReaderLog& log = state_->log;
-  const Offset limit = bound_of(log.ends(), isolation);
+  const Offset limit = log.ends().bound_of(isolation);
   if (timestamp == kEarliestTimestamp) {
     return OffsetFound{log.ends().log_start, kNoTimestamp, first_epoch(log)};
   }

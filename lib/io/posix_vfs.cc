@@ -105,6 +105,13 @@ Result<void> PosixVfs::create_directory(const std::string& path) {
   return os_failure(error, "create directory", path);
 }
 
+Result<void> PosixVfs::remove_directory(const std::string& path) {
+  if (::rmdir(path.c_str()) != 0 && errno != ENOENT) {
+    return os_failure(errno, "remove directory", path);
+  }
+  return {};
+}
+
 Result<void> PosixVfs::sync_directory(const std::string& path) {
   const Descriptor directory = open_descriptor(path, O_RDONLY | O_DIRECTORY);
   if (!directory.is_open()) return os_failure(errno, "open directory", path);

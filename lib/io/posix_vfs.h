@@ -14,8 +14,12 @@ class PosixVfs final : public Vfs {
   Result<void> remove(const std::string& path) override;
   Result<void> rename(const std::string& from, const std::string& to) override;
   Result<void> create_directory(const std::string& path) override;
+  Result<void> remove_directory(const std::string& path) override;
   Result<void> sync_directory(const std::string& path) override;
   Result<std::unique_ptr<FileLock>> lock(const std::string& path) override;
+  [[nodiscard]] std::optional<std::string> native_path(const std::string& path) const override {
+    return path;
+  }
 };
 
 }  // namespace oncelog::io

@@ -80,6 +80,10 @@ Result<void> merge_end_snapshot(LogState& state, const DirectoryContent& content
   if (!entries) return {};
   const Offset first_base = content.bases.front();
   for (const auto& [id, stored] : *entries) {
+    if (state.producers.is_unread(id)) {
+      ONCELOG_TRY_ASSIGN(const auto in_checkpoint, state.snapshots->find(id, *state.saved_at));
+      state.producers.admit(id, in_checkpoint);
+    }
     const ProducerEntry* known = state.producers.find(id);
     if (known == nullptr || known->epoch == kNoProducerEpoch) {
       restore(state, id, stored, end);

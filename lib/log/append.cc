@@ -17,6 +17,7 @@
 
 #include "base/assert.h"
 #include "log/log_state.h"
+#include "log/producer_checkpoint.h"
 #include "oncelog/clock.h"
 #include "record/batch_check.h"
 
@@ -106,8 +107,11 @@ void apply(LogState& state, WritePlan& plan, std::span<const BatchHeader> header
   }
   state.appended_bytes.fetch_add(bytes, std::memory_order_relaxed);
   state.offsets.advance_log_end(headers.back().next_offset());
-  state.last_batch_crc = headers.back().crc;
+  const BatchHeader& last = headers.back();
+  state.end_gap = 0;
+  state.last_batch = {{last.base_offset, last.leader_epoch, last.crc}, last.next_offset()};
   state.producers.apply(state.pending);
+  state.changed_producer_bytes.store(state.producers.changed_bytes(), std::memory_order_relaxed);
   for (const AbortedTransactionEntry& entry : state.pending.aborted()) {
     plan.target->apply_aborted(
         {entry.producer_id, entry.first_offset, entry.last_offset, entry.last_stable_offset});
@@ -129,9 +133,10 @@ struct AppendOutcome {
 
 Result<AppendOutcome> check_write_apply(LogState& state, CheckedBatch& batch,
                                         producer::Strictness strictness) {
-  const std::scoped_lock lock(state.writer_mutex);
-  ONCELOG_TRY(log::check_writable(state));
+  std::unique_lock lock(state.writer_mutex);
   BatchHeader& header = batch.header;
+  ONCELOG_TRY(log::check_writable(state));
+  ONCELOG_TRY(log::read_producers(state, lock, {&header, 1}));
   header.base_offset = state.offsets.log_end();
   header.leader_epoch = state.leader_epoch;
   state.pending.clear();
@@ -175,6 +180,7 @@ Result<Appended> finish(LogState& state, const AppendOutcome& outcome, Level lev
     }
   }
   if (level == Level::kDurable) ONCELOG_TRY(log::sync_log(state, log::SyncScope::kLog, end));
+  log::checkpoint_if_due(state, outcome.has_rolled);
   appended.level = Offset(state.durable_end.load()) >= end ? Level::kDurable : Level::kWritten;
   return appended;
 }
@@ -221,7 +227,6 @@ Result<void> check_leader_ends(const LogState& state, Offset end,
 Result<std::optional<log::LeaderEpochs>> check_received(LogState& state,
                                                         std::span<const ReceivedBatch> batches,
                                                         const FollowerAppendOptions& options) {
-  ONCELOG_TRY(log::check_writable(state));
   ONCELOG_TRY(check_leader_ends(state, batches.back().header.next_offset(), options));
   const BatchHeader& first = batches.front().header;
   if (first.base_offset < state.offsets.log_end()) {
@@ -240,6 +245,13 @@ Result<std::optional<log::LeaderEpochs>> check_received(LogState& state,
     epochs->assign(batch.header.leader_epoch, batch.header.base_offset);
   }
   return epochs;
+}
+
+/// Whether the log is empty, and its end lies inside the first of these batches.
+bool is_empty_inside(const LogEnds& ends, std::span<const ReceivedBatch> batches) {
+  return !batches.empty() && ends.log_start == ends.log_end &&
+         batches.front().header.base_offset < ends.log_end &&
+         batches.front().header.last_offset() >= ends.log_end;
 }
 
 Result<AppendOutcome> check_write_apply_received(LogState& state,
@@ -262,7 +274,9 @@ Result<AppendOutcome> check_write_apply_received(LogState& state,
                 " bytes, segment.bytes is ", state.options.config.segment_bytes);
   }
 
-  const std::scoped_lock lock(state.writer_mutex);
+  std::unique_lock lock(state.writer_mutex);
+  ONCELOG_TRY(log::check_writable(state));
+  ONCELOG_TRY(log::read_producers(state, lock, headers));
   ONCELOG_TRY_ASSIGN(auto epochs, check_received(state, batches, options));
   ONCELOG_TRY_ASSIGN(WritePlan plan, plan_write(state, extent, std::move(epochs)));
   const bool has_gap = plan.is_roll && extent.first_offset > state.offsets.log_end();
@@ -299,6 +313,10 @@ Result<Appended> PartitionLog::append_as_follower(Bytes bytes, FollowerAppendOpt
                      record::check_received_batches(bytes));
   AppendOutcome outcome;
   outcome.appended.log_start = state.published.read().ends.log_start;
+  if (is_empty_inside(state.published.read().ends, batches)) {
+    // The leader's log start lies inside its first batch, which comes whole (3.3).
+    ONCELOG_TRY(truncate_fully_and_start_at(batches.front().header.base_offset));
+  }
   if (!batches.empty()) {
     ONCELOG_TRY_ASSIGN(outcome, check_write_apply_received(state, batches, options));
   } else {

@@ -75,7 +75,10 @@ std::vector<std::string> check_invariants(const LogState& state) {
   for (const auto& segment : state.segments) {
     next = std::max(check_segment(*segment, next, broken), segment->base_offset());
   }
-  if (next != state.offsets.log_end()) broken.push_back("log end is not behind the last batch");
+  if (next != state.reopen_end()) broken.push_back("the last batch is not the last one stored");
+  if (state.reopen_end() + state.end_gap != state.offsets.log_end()) {
+    broken.push_back("log end is not behind the last batch");
+  }
   return broken;
 }
 

@@ -4,6 +4,8 @@
 #include <charconv>
 #include <random>
 
+#include "segment/segment_names.h"
+
 namespace oncelog::log {
 
 namespace {
@@ -100,6 +102,10 @@ std::string header_text(std::size_t count) {
   return std::to_string(kCheckpointVersion) + "\n" + std::to_string(count) + "\n";
 }
 
+std::string aside_path(const std::string& path) {
+  return path + std::string(segment::kTemporarySuffix);
+}
+
 }  // namespace
 
 Result<std::optional<std::string>> read_small_file(Vfs& vfs, const std::string& path,
@@ -118,17 +124,24 @@ Result<std::optional<std::string>> read_small_file(Vfs& vfs, const std::string& 
   return text;
 }
 
+Result<FileReplacement> FileReplacement::begin(Vfs& vfs, const std::string& path) {
+  ONCELOG_TRY_ASSIGN(std::unique_ptr<File> file, vfs.open(aside_path(path), OpenMode::kCreate));
+  ONCELOG_TRY(file->truncate(0));
+  return FileReplacement(vfs, path, std::move(file));
+}
+
+Result<void> FileReplacement::commit() {
+  ONCELOG_TRY(file_->sync());
+  file_.reset();
+  ONCELOG_TRY(vfs_->rename(aside_path(path_), path_));
+  return vfs_->sync_directory(directory_of(path_));
+}
+
 Result<void> replace_file(Vfs& vfs, const std::string& path, Bytes content) {
-  const std::string aside = path + ".tmp";
-  {
-    ONCELOG_TRY_ASSIGN(const std::unique_ptr<File> file, vfs.open(aside, OpenMode::kCreate));
-    ONCELOG_TRY(file->truncate(0));
-    const Bytes parts[] = {content};
-    ONCELOG_TRY(file->write_at(parts, 0));
-    ONCELOG_TRY(file->sync());
-  }
-  ONCELOG_TRY(vfs.rename(aside, path));
-  return vfs.sync_directory(directory_of(path));
+  ONCELOG_TRY_ASSIGN(FileReplacement replacement, FileReplacement::begin(vfs, path));
+  const Bytes parts[] = {content};
+  ONCELOG_TRY(replacement.file().write_at(parts, 0));
+  return replacement.commit();
 }
 
 Result<std::vector<OffsetCheckpointEntry>> read_offset_checkpoint(Vfs& vfs,

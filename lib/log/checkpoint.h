@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -36,6 +37,26 @@ Result<void> write_leader_epochs(Vfs& vfs, const std::string& path,
 /// The id, empty if the file is missing. KAFKA_STORAGE_ERROR if it is malformed.
 Result<std::string> read_topic_id(Vfs& vfs, const std::string& path);
 Result<void> write_topic_id(Vfs& vfs, const std::string& path, const std::string& topic_id);
+
+/// A file that takes another's place whole, or not at all: written as `<path>.tmp`. One that is not
+/// committed leaves that behind, for the next to overwrite.
+class FileReplacement {
+ public:
+  static Result<FileReplacement> begin(Vfs& vfs, const std::string& path);
+  /// Empty at first.
+  [[nodiscard]] File& file() { return *file_; }
+  /// Syncs it, renames it to `path` and syncs the directory: all of it survives, or the old file
+  /// does.
+  Result<void> commit();
+
+ private:
+  FileReplacement(Vfs& vfs, std::string path, std::unique_ptr<File> file)
+      : vfs_(&vfs), path_(std::move(path)), file_(std::move(file)) {}
+
+  Vfs* vfs_;
+  std::string path_;
+  std::unique_ptr<File> file_;
+};
 
 /// Writes `<path>.tmp`, syncs it, renames it to `path` and syncs the directory: all of it survives,
 /// or the old file does.

@@ -4,6 +4,7 @@
 // written here harms that.
 #include "log/checkpoint.h"
 #include "log/log_state.h"
+#include "log/producer_checkpoint.h"
 #include "segment/segment_names.h"
 #include "snapshot/kafka_snapshot.h"
 
@@ -11,40 +12,50 @@ namespace oncelog::log {
 
 namespace {
 
-/// `<end>.snapshot`, so that Kafka forgets no producer and no open transaction.
+/// `<end>.snapshot`, so that Kafka forgets no producer and no open transaction: one pass over all
+/// of them. Requires maintenance and writer mutexes.
 Result<void> write_kafka_snapshot(LogState& state) {
-  const std::string name =
-      segment::segment_file_name(state.offsets.log_end(), segment::kSnapshotSuffix);
-  return replace_file(state.environment.vfs, state.path(name),
-                      snapshot::encode_kafka_snapshot(state.producers.entries()));
+  const std::string name = segment::segment_file_name(state.reopen_end(), segment::kSnapshotSuffix);
+  ONCELOG_TRY_ASSIGN(FileReplacement replacement,
+                     FileReplacement::begin(state.environment.vfs, state.path(name)));
+  snapshot::KafkaSnapshotWriter writer(replacement.file());
+  ONCELOG_TRY(visit_producers(state, [&](ProducerId id, const producer::ProducerEntry& entry) {
+    return writer.add(id, entry);
+  }));
+  ONCELOG_TRY(writer.finish());
+  return replacement.commit();
+}
+
+CleanEnd describe_end(const LogState& state) {
+  CleanEnd end;
+  end.next_offset = state.reopen_end();
+  end.active_bytes = state.active()->bytes();
+  end.last_batch_crc = end.active_bytes == 0 ? 0 : state.last_batch->anchor.crc;
+  end.segment_count = static_cast<std::int32_t>(state.segments.size());
+  for (const auto& segment : state.segments) end.log_bytes += segment->bytes();
+  return end;
 }
 
 Result<CleanEnd> flush_and_close(LogState& state) {
+  const std::scoped_lock maintenance(state.maintenance_mutex);
   {
     const std::scoped_lock lock(state.writer_mutex);
     ONCELOG_TRY(check_writable(state));
     state.active()->finish_time_index();
   }
   ONCELOG_TRY(sync_log(state, SyncScope::kRecoveryPoint, Offset(0)));
+  ONCELOG_TRY_ASSIGN(const Offset saved, checkpoint_producers(state));
 
   const std::scoped_lock files(state.file_mutex);
   const std::scoped_lock lock(state.writer_mutex);
-  if (Offset(state.recovery_point.load()) != state.offsets.log_end()) {
+  if (saved != state.stored_end() || Offset(state.recovery_point.load()) != state.reopen_end()) {
     return fail(ErrorCode::MISUSE, state.directory, ": appended to while it was being closed");
   }
   ONCELOG_TRY(state.active()->trim_log());
   ONCELOG_TRY(state.active()->sync());
-  ONCELOG_TRY(state.environment.snapshots.save(
-      state.name, {state.offsets.log_end(), state.producers.entries()}));
   if (state.environment.store.kafka_handover) ONCELOG_TRY(write_kafka_snapshot(state));
   state.is_closed = true;
-  CleanEnd end;
-  end.next_offset = state.offsets.log_end();
-  end.active_bytes = state.active()->bytes();
-  end.last_batch_crc = end.active_bytes == 0 ? 0 : state.last_batch_crc;
-  end.segment_count = static_cast<std::int32_t>(state.segments.size());
-  for (const auto& segment : state.segments) end.log_bytes += segment->bytes();
-  return end;
+  return describe_end(state);
 }
 
 }  // namespace
@@ -56,9 +67,14 @@ Result<CleanEnd> close_log(LogState& state) {
 }
 
 void abandon_log(LogState& state) {
+  const std::scoped_lock maintenance(state.maintenance_mutex);
   {
     const std::scoped_lock lock(state.writer_mutex);
     state.is_closed = true;
+  }
+  {
+    const std::unique_lock snapshots(state.snapshots_mutex);
+    state.snapshots.reset();  // it lives in the store
   }
   state.is_closed_for_readers.store(true);
   {

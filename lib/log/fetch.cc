@@ -16,18 +16,6 @@ using log::Positioned;
 using segment::LocatedBatch;
 using segment::Segment;
 
-Offset bound_of(const LogEnds& ends, Isolation isolation) {
-  switch (isolation) {
-    case Isolation::kReadUncommitted:
-      return ends.high_watermark;
-    case Isolation::kReadCommitted:
-      return ends.last_stable_offset;
-    case Isolation::kReplica:
-      return ends.log_end;
-  }
-  return ends.log_start;
-}
-
 /// Index of the segment with the greatest base at or below `offset`; the first if there is none.
 std::size_t segment_index(const LogView& view, Offset offset) {
   const auto above = std::ranges::upper_bound(
@@ -78,7 +66,7 @@ std::vector<AbortedTransaction> aborted_in(const LogView& view, std::size_t inde
 /// The region for one look at the log; empty if there is nothing to read below the bound.
 Result<Fetched> fetch_now(const LogView& view, const Positioned& now, Offset from,
                           const FetchOptions& options) {
-  const Offset bound = bound_of(now.ends, options.isolation);
+  const Offset bound = now.ends.bound_of(options.isolation);
   Fetched fetched;
   fetched.ends = now.ends;
   if (options.isolation == Isolation::kReadCommitted) fetched.aborted.emplace();
@@ -112,7 +100,7 @@ bool wait_above(const log::LogState& state, Isolation isolation, Offset bound, D
   std::unique_lock lock(state.wait_mutex);
   const bool has_moved = state.ends_moved.wait_until(lock, deadline, [&] {
     return state.is_closed_for_readers.load() ||
-           bound_of(state.published.read().ends, isolation) > bound;
+           state.published.read().ends.bound_of(isolation) > bound;
   });
   state.waiting_count.fetch_sub(1);
   return has_moved;
@@ -134,10 +122,13 @@ Result<Fetched> PartitionLog::fetch(Offset from, FetchOptions options) const {
       return fail(ErrorCode::OFFSET_OUT_OF_RANGE, "fetch: offset ", from, " is outside [",
                   now.ends.log_start, ", ", now.ends.log_end, "]");
     }
-    ONCELOG_TRY_ASSIGN(Fetched fetched, fetch_now(*view, now, from, options));
+    auto found = fetch_now(*view, now, from, options);
+    // A truncation under way cuts files before it shows: what it has cut is no damage.
+    if (!found && state_->view.get() != view) continue;
+    ONCELOG_TRY_ASSIGN(Fetched fetched, std::move(found));
     fetched.ends.durable_end = std::min(Offset(state_->durable_end.load()), now.ends.log_end);
     if (fetched.region.bytes > 0 || !options.wait_until) return fetched;
-    const Offset bound = bound_of(now.ends, options.isolation);
+    const Offset bound = now.ends.bound_of(options.isolation);
     if (!wait_above(*state_, options.isolation, bound, *options.wait_until)) return fetched;
   }
 }

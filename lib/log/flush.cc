@@ -9,6 +9,7 @@
 
 #include "log/checkpoint.h"
 #include "log/log_state.h"
+#include "log/producer_checkpoint.h"
 #include "oncelog/clock.h"
 #include "segment/segment_names.h"
 
@@ -25,15 +26,21 @@ struct Capture {
   std::optional<std::vector<LeaderEpochStart>> epochs{};  ///< if the file is behind
   bool has_new_names = false;
   Offset end{};
+  Offset reopen_end{};  ///< the recovery point to be
   std::int64_t appended_bytes = 0;
 };
 
 Result<Capture> capture(LogState& state) {
   const std::scoped_lock lock(state.writer_mutex);
   ONCELOG_TRY(check_writable(state));
-  Capture now{state.closed_unsynced,       state.active(),          {},
-              state.is_directory_unsynced, state.offsets.log_end(), state.appended_bytes.load()};
+  Capture now;
+  now.closed = state.closed_unsynced;
+  now.active = state.active();
   if (state.are_epochs_unwritten) now.epochs = state.epochs.entries();
+  now.has_new_names = state.is_directory_unsynced;
+  now.end = state.offsets.log_end();
+  now.reopen_end = state.reopen_end();
+  now.appended_bytes = state.appended_bytes.load();
   return now;
 }
 
@@ -106,13 +113,33 @@ Result<void> sync_log(LogState& state, SyncScope scope, Offset needed) {
   apply_sync(state, now, scope);
   if (scope == SyncScope::kLog) return {};
   // Read now: where it follows the durable end, this sync has moved it.
-  const PartitionCheckpoint checkpoint{now.end, {}, state.published.read().ends.high_watermark};
+  const PartitionCheckpoint checkpoint{
+      now.reopen_end, {}, state.published.read().ends.high_watermark};
   ONCELOG_TRY(
       poison_unless_full(state, state.environment.checkpoints.save(state.name, checkpoint)));
-  state.recovery_point.store(now.end.value());
+  state.recovery_point.store(now.reopen_end.value());
   state.flushed_bytes.store(now.appended_bytes);
   state.last_flush_ms.store(state.environment.clock.now().value());
   return {};
+}
+
+Result<void> roll_log(LogState& state) {
+  {
+    const std::scoped_lock lock(state.writer_mutex);
+    ONCELOG_TRY(check_writable(state));
+    if (state.active()->bytes() == 0) return {};
+    ONCELOG_TRY_ASSIGN(
+        const auto next,
+        segment::Segment::create(state.environment.vfs, state.directory, state.offsets.log_end(),
+                                 state.options.config, state.environment.clock.now()));
+    auto view = make_view(state, next, state.epochs.entries());
+    reserve_roll(state);
+
+    apply_roll(state, next);
+    state.view.publish(std::move(view));
+    publish_ends(state);
+  }
+  return sync_log(state, SyncScope::kRecoveryPoint, Offset(0));
 }
 
 }  // namespace log
@@ -136,23 +163,9 @@ Result<void> PartitionLog::wait_durable(Offset offset) {
 }
 
 Result<void> PartitionLog::roll() {
-  log::LogState& state = *state_;
-  {
-    const std::scoped_lock lock(state.writer_mutex);
-    ONCELOG_TRY(log::check_writable(state));
-    if (state.active()->bytes() == 0) return {};
-    ONCELOG_TRY_ASSIGN(
-        const auto next,
-        segment::Segment::create(state.environment.vfs, state.directory, state.offsets.log_end(),
-                                 state.options.config, state.environment.clock.now()));
-    auto view = log::make_view(state, next, state.epochs.entries());
-    log::reserve_roll(state);
-
-    log::apply_roll(state, next);
-    state.view.publish(std::move(view));
-    log::publish_ends(state);
-  }
-  return log::sync_log(state, log::SyncScope::kRecoveryPoint, Offset(0));
+  ONCELOG_TRY(log::roll_log(*state_));
+  log::checkpoint_if_due(*state_, true);
+  return {};
 }
 
 }  // namespace oncelog

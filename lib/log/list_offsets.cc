@@ -119,9 +119,7 @@ Result<OffsetFound> PartitionLog::list_offsets(Timestamp timestamp, Isolation is
   }
   const LogEnds ends = state_->published.read().ends;
   const std::shared_ptr<const LogView> view = state_->view.get();
-  const Offset limit = isolation == Isolation::kReplica         ? ends.log_end
-                       : isolation == Isolation::kReadCommitted ? ends.last_stable_offset
-                                                                : ends.high_watermark;
+  const Offset limit = ends.bound_of(isolation);
   const std::vector<LeaderEpochStart>& epochs = view->epochs;
   if (timestamp == kEarliestTimestamp) {
     const bool is_known = !epochs.empty() && epochs.front().start <= ends.log_start;

@@ -39,6 +39,15 @@ void LogOffsets::raise_log_start(Offset to) {
   check();
 }
 
+void LogOffsets::truncate(Offset to) {
+  ONCELOG_ASSERT(to <= log_end_, to, log_end_);
+  log_end_ = to;
+  log_start_ = std::min(log_start_, to);
+  high_watermark_ = std::min(high_watermark_, to);
+  last_stable_offset_ = std::min(last_stable_offset_, to);
+  check();
+}
+
 void LogOffsets::set_first_unstable(std::optional<Offset> first_unstable) {
   last_stable_offset_ = high_watermark_;
   if (first_unstable && *first_unstable < high_watermark_) {

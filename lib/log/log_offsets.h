@@ -37,6 +37,9 @@ class LogOffsets {
   void set_high_watermark(Offset to);
   /// To an offset in [log start, high watermark]; the caller has checked (16.1).
   void raise_log_start(Offset to);
+  /// The log ends at `to`, at or below the end; log start and high watermark come down with it
+  /// (15.3).
+  void truncate(Offset to);
   /// LSO from the earliest undecided transaction, if there is one (7.1, 7.2).
   void set_first_unstable(std::optional<Offset> first_unstable);
 

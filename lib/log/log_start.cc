@@ -58,3 +58,19 @@ Result<void> raise_log_start(LogState& state, Offset to) {
 }
 
 }  // namespace oncelog::log
+
+namespace oncelog {
+
+Result<Offset> PartitionLog::delete_records(Offset before) {
+  if (!state_->options.config.cleanup_delete) {
+    return fail(ErrorCode::POLICY_VIOLATION, "delete_records: cleanup.policy is compact only");
+  }
+  const Offset to = before == Offset(-1) ? state_->published.read().ends.high_watermark : before;
+  if (to < Offset(0)) {
+    return fail(ErrorCode::OFFSET_OUT_OF_RANGE, "delete_records: offset ", before);
+  }
+  ONCELOG_TRY(log::raise_log_start(*state_, to));
+  return state_->published.read().ends.log_start;
+}
+
+}  // namespace oncelog

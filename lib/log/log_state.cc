@@ -52,6 +52,7 @@ void apply_roll(LogState& state, const std::shared_ptr<segment::Segment>& next) 
   state.closed_unsynced.push_back(state.active());
   state.segments.push_back(next);
   state.is_directory_unsynced = true;
+  state.end_gap = 0;  // the new segment begins at the log end
 }
 
 void publish_ends(LogState& state) noexcept {

@@ -1,15 +1,17 @@
 // log_state.h: what one PartitionLog owns, grouped by who guards it.
 //
-// Locks, in the order in which they may be taken: file_mutex, writer_mutex, wait_mutex. Appenders
-// take the file lock only after they have released the writer lock. Readers take none of the three;
-// a reader that waits for bytes holds wait_mutex.
+// Locks, in the order in which they may be taken: maintenance_mutex, file_mutex, writer_mutex,
+// wait_mutex. Appenders take the first two only after they have released the writer lock. Readers
+// take none of the first three; a reader that waits for bytes holds wait_mutex.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <shared_mutex>
 #include <string>
 #include <tuple>
 #include <vector>
@@ -50,6 +52,12 @@ class Poison {
   std::string cause_;
 };
 
+/// The last batch that lies in the files.
+struct LastBatch {
+  snapshot::Anchor anchor{};
+  Offset next_offset{};
+};
+
 struct LogState {
   LogState(TopicPartition partition, std::string path, const PartitionOptions& opened_with,
            const LogEnvironment& in)
@@ -65,6 +73,16 @@ struct LogState {
   const LogEnvironment environment;
   HighWatermarkPolicy high_watermark_policy = HighWatermarkPolicy::kManual;
   RecoveryReport report;
+  /// Checkpoints of the producer state; null if none are kept, and once the log is closed.
+  std::unique_ptr<snapshot::PartitionSnapshots> snapshots;
+  bool keeps_checkpoints = false;  ///< whether there is one while the log is open
+
+  // ---- maintenance_mutex: checkpoints of producers, and verbs that shrink the log
+  mutable std::mutex maintenance_mutex;
+
+  // ---- shared by look-ups in `snapshots` that hold neither of the other locks; alone, it parts
+  // the log from a store that closes
+  mutable std::shared_mutex snapshots_mutex;
 
   // ---- writer_mutex: the state that a verb checks, writes and applies
   mutable std::mutex writer_mutex;
@@ -78,7 +96,9 @@ struct LogState {
       closed_unsynced;  ///< rolled away, not below a recovery point yet
   bool is_directory_unsynced = false;
   LogOffsets offsets;
-  std::uint32_t last_batch_crc = 0;  ///< of the active segment's last batch
+  std::optional<LastBatch> last_batch;
+  std::int64_t end_gap = 0;        ///< log end − reopen_end(), after a truncation inside a batch
+  std::optional<Offset> saved_at;  ///< newest checkpoint of the producers; changed with both locks
   bool is_closed = false;
 
   // ---- file_mutex: index files, epoch file, syncs, the recovery point
@@ -92,6 +112,9 @@ struct LogState {
   std::atomic<std::int64_t> appended_bytes{0};  ///< since the log was opened
   std::atomic<std::int64_t> flushed_bytes{0};   ///< of these, below the recovery point
   std::atomic<std::int64_t> last_flush_ms{0};
+  std::atomic<std::int64_t> saved_bytes{0};    ///< appended when the producers were last saved
+  std::atomic<std::int64_t> saved_records{0};  ///< the log end then
+  std::atomic<std::int64_t> changed_producer_bytes{0};
   std::atomic<bool> is_closed_for_readers{false};
   Poison poison;
 
@@ -101,6 +124,16 @@ struct LogState {
   mutable std::atomic<int> waiting_count{0};
 
   [[nodiscard]] const std::shared_ptr<segment::Segment>& active() const { return segments.back(); }
+  /// The next offset of the last stored batch, or the base of the first segment: where a checkpoint
+  /// of the producers stands.
+  [[nodiscard]] Offset stored_end() const {
+    const Offset first_base = segments.front()->base_offset();
+    return last_batch ? std::max(first_base, last_batch->next_offset) : first_base;
+  }
+  /// The log end that an open would find. The log end lies above it by end_gap.
+  [[nodiscard]] Offset reopen_end() const {
+    return std::max(stored_end(), active()->base_offset());
+  }
   [[nodiscard]] std::string path(std::string_view file) const {
     return directory + "/" + std::string(file);
   }
@@ -113,7 +146,8 @@ Result<void> check_writable(const LogState& state);
 /// A failed write of a shortcut or checkpoint for lack of space can be tried again; whatever else
 /// failed may have been a sync or a rename, after which the disk can no longer be believed.
 Result<void> poison_unless_full(LogState& state, Result<void> result);
-/// The view of the present segments and the given epochs. Requires writer_mutex.
+/// The view of the present segments, one more if `added` is not null, and the given epochs.
+/// Requires writer_mutex.
 [[nodiscard]] std::shared_ptr<const LogView> make_view(
     const LogState& state, const std::shared_ptr<segment::Segment>& added,
     const std::vector<LeaderEpochStart>& epochs);
@@ -140,8 +174,11 @@ Result<void> sync_log(LogState& state, SyncScope scope, Offset needed);
 /// flush.ms, or because so many bytes lie behind it.
 [[nodiscard]] bool is_flush_due(LogState& state, bool has_rolled);
 
-/// Raises the log start as a leader's answer or deleteRecords asks (semantics 16.1). Takes both
-/// locks.
+/// Starts a new segment, unless the active one is empty, and flushes. Takes file and writer locks.
+Result<void> roll_log(LogState& state);
+
+/// Raises the log start as a leader's answer, deleteRecords or retention asks (semantics 16.1).
+/// Takes file and writer locks.
 Result<void> raise_log_start(LogState& state, Offset to);
 
 /// Opens, recovers or creates the partition in `directory`. An open that is refused has touched no

@@ -75,11 +75,6 @@ Result<void> PartitionLog::assign_leader_epoch(LeaderEpoch epoch) {
   return {};
 }
 
-std::vector<ProducerInfo> PartitionLog::producers() const {
-  const std::scoped_lock lock(state_->writer_mutex);
-  return state_->producers.list();
-}
-
 std::vector<AbortedTransactionEntry> PartitionLog::aborted_transactions() const {
   std::vector<AbortedTransactionEntry> all;
   const auto view = state_->view.get();

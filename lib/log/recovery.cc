@@ -18,6 +18,8 @@
 
 #include "log/adopt_snapshot.h"
 #include "log/checkpoint.h"
+#include "log/producer_checkpoint.h"
+#include "log/producer_recovery.h"
 #include "oncelog/clock.h"
 #include "segment/segment_names.h"
 
@@ -109,20 +111,34 @@ Result<Offset> load_epochs(LogState& state, Offset recovery_point) {
 
 /// One pass that replays producers behind their newest checkpoint; all of the log if there is none,
 /// or if it is newer than what is left of the log.
-Result<LogScan> scan_from_snapshot(LogState& state, const std::vector<Offset>& bases,
-                                   Offset epochs_from, const Trust& trust) {
-  ScanOptions options{epochs_from, trust.recovery_point, Offset(0), trust.is_clean};
-  ONCELOG_TRY_ASSIGN(const auto checkpoint, state.environment.snapshots.load(state.name));
-  if (!checkpoint) return scan_log(state, bases, options);
-  for (const auto& [id, entry] : checkpoint->entries) state.producers.restore(id, entry);
-  options.replay_from = checkpoint->offset;
-  const LeaderEpochs stored_epochs = state.epochs;
-  ONCELOG_TRY_ASSIGN(LogScan scan, scan_log(state, bases, options));
-  if (checkpoint->offset <= scan.end) return scan;
-  state.producers.clear();
-  state.epochs = stored_epochs;
-  options.replay_from = Offset(0);
-  return scan_log(state, bases, options);
+Result<LogScan> scan_from_checkpoint(LogState& state, const OpenRequest& request,
+                                     const DirectoryContent& content, Offset epochs_from,
+                                     const Trust& trust) {
+  ScanOptions options;
+  options.epochs_from = epochs_from;
+  options.recovery_point = trust.recovery_point;
+  options.keep_from = request.checkpoint.high_watermark.value_or(Offset(0));
+  options.is_clean_end = trust.is_clean;
+  ONCELOG_TRY(restore_checkpoint(state, content.bases));
+  if (state.saved_at) {
+    options.replay_from = *state.saved_at;
+    const LeaderEpochs stored_epochs = state.epochs;
+    const RecoveryReport report = state.report;
+    auto scan = scan_log(state, content.bases, options);
+    if (scan && *state.saved_at <= scan->end) return scan;
+    // The checkpoint is a shortcut; without it the log alone decides.
+    state.report = report;
+    state.report.warnings.push_back(scan ? "producer state at offset " +
+                                               std::to_string(state.saved_at->value()) +
+                                               " is newer than the log, passed over"
+                                         : scan.error().text());
+    state.saved_at.reset();
+    state.producers = {};
+    state.epochs = stored_epochs;
+    options.replay_from = Offset(0);
+  }
+  ONCELOG_TRY(restore_snapshot_below(state, content));
+  return scan_log(state, content.bases, options);
 }
 
 /// Refuses what must not be cut (design promise 5, section 3).
@@ -161,7 +177,8 @@ Result<void> check_damage(const LogState& state, const LogScan& scan, const Trus
 Result<void> check_clean_end(const LogState& state, const OpenRequest& request,
                              const LogScan& scan) {
   if (!request.clean_end) return {};
-  CleanEnd found{scan.end, scan.file_bytes.back(), scan.last_batch_crc};
+  CleanEnd found{scan.end, scan.file_bytes.back()};
+  found.last_batch_crc = found.active_bytes == 0 ? 0 : scan.last_batch->anchor.crc;
   found.segment_count = static_cast<std::int32_t>(scan.file_bytes.size());
   for (const std::int64_t bytes : scan.file_bytes) found.log_bytes += bytes;
   if (found == *request.clean_end) return {};
@@ -189,10 +206,7 @@ Result<void> cut(LogState& state, const LogScan& scan, const std::vector<Offset>
     state.report.cuts.push_back(
         {log, 0, bytes, scan.end, is_cause ? damage.reason : "lies behind the damage"});
     state.report.bytes_cut += bytes;
-    for (const std::string_view suffix : {segment::kOffsetIndexSuffix, segment::kTimeIndexSuffix,
-                                          segment::kTxnIndexSuffix, segment::kLogSuffix}) {
-      ONCELOG_TRY(vfs.remove(state.path(segment::segment_file_name(bases[i], suffix))));
-    }
+    ONCELOG_TRY(segment::remove_segment_files(vfs, state.directory, bases[i]));
   }
   // Before the damage goes: a later segment that came back would look sound then.
   ONCELOG_TRY(vfs.sync_directory(state.directory));
@@ -260,6 +274,28 @@ Result<void> settle_epochs(LogState& state, Offset log_start, Offset end) {
   return {};
 }
 
+/// Checkpoints of the producers, if the store keeps any: they belong to the topic id.
+Result<void> open_snapshots(LogState& state) {
+  const auto topic_id =
+      read_topic_id(state.environment.vfs, state.path(segment::kPartitionMetadataFile));
+  if (!topic_id) {
+    if (topic_id.error().os_errno != 0) return std::unexpected(topic_id.error());
+    state.report.warnings.push_back(topic_id.error().text());
+  }
+  ONCELOG_TRY_ASSIGN(state.snapshots,
+                     state.environment.snapshots.open(state.name, topic_id.value_or("")));
+  state.keeps_checkpoints = state.snapshots != nullptr;
+  return {};
+}
+
+void checkpoint_after_open(LogState& state) {
+  if (!state.snapshots) return;
+  const std::scoped_lock maintenance(state.maintenance_mutex);
+  if (const auto made = checkpoint_producers(state); !made) {
+    state.report.warnings.push_back(made.error().text());
+  }
+}
+
 /// The apply beat: ends, view.
 void publish(LogState& state, const OpenRequest& request, Offset log_start, Offset end) {
   state.offsets = LogOffsets(log_start, end);
@@ -268,10 +304,48 @@ void publish(LogState& state, const OpenRequest& request, Offset log_start, Offs
   state.durable_end.store(end.value());
   state.recovery_point.store(end.value());
   state.last_flush_ms.store(state.environment.clock.now().value());
-  state.report.producers_rebuilt = static_cast<std::int64_t>(state.producers.count());
+  state.report.replayed_from = state.saved_at;
+  state.saved_records.store(state.saved_at.value_or(log_start).value());
+  state.changed_producer_bytes.store(state.producers.changed_bytes());
   const bool is_manual = state.high_watermark_policy == HighWatermarkPolicy::kManual;
   move_high_watermark(state,
                       is_manual ? request.checkpoint.high_watermark.value_or(log_start) : end);
+}
+
+/// Whether the checkpoint files are as a full truncation writes them before it cuts. One damaged
+/// file alone does not look like that.
+bool has_begun_restart(const LogState& state, const OpenRequest& request,
+                       const DirectoryContent& content) {
+  const PartitionCheckpoint& saved = request.checkpoint;
+  return saved.log_start && saved.high_watermark == saved.log_start && saved.recovery_point &&
+         *saved.recovery_point <= content.bases.front() && state.epochs.entries().empty() &&
+         !state.are_epochs_unwritten;
+}
+
+/// A crash in the middle of a full truncation: nothing was acknowledged that is missing, and what
+/// is left lies below the log start. The log begins there, as it was to (21.10).
+Result<void> finish_restart(LogState& state, const OpenRequest& request,
+                            const DirectoryContent& content) {
+  Vfs& vfs = state.environment.vfs;
+  const Offset start = *request.checkpoint.log_start;
+  ONCELOG_TRY(remove_strays(state, content));
+  for (std::size_t i = content.bases.size(); i-- > 0;) {
+    ONCELOG_TRY(segment::remove_segment_files(vfs, state.directory, content.bases[i]));
+    state.report.files_removed.push_back(
+        segment::segment_file_name(content.bases[i], segment::kLogSuffix));
+  }
+  ONCELOG_TRY(vfs.sync_directory(state.directory));
+  if (state.snapshots) ONCELOG_TRY(state.snapshots->forget_all());
+  state.saved_at.reset();
+  state.producers = {};
+  state.epochs = {};
+  state.report.warnings.push_back("an interrupted full truncation to offset " +
+                                  std::to_string(start.value()) + " was finished");
+  ONCELOG_TRY(write_leader_epochs(vfs, state.path(segment::kLeaderEpochFile), {}));
+  ONCELOG_TRY(create_partition(state, start));
+  state.report.was_created = false;
+  publish(state, request, start, start);
+  return {};
 }
 
 Result<void> recover(LogState& state, const OpenRequest& request, const DirectoryContent& content) {
@@ -281,15 +355,18 @@ Result<void> recover(LogState& state, const OpenRequest& request, const Director
     ONCELOG_TRY(read_from_disk_only(state, content.bases, trust.recovery_point));
   }
   ONCELOG_TRY_ASSIGN(const Offset epochs_from, load_epochs(state, trust.recovery_point));
-  ONCELOG_TRY(restore_snapshot_below(state, content));
+  const bool was_restarting = has_begun_restart(state, request, content);
   ONCELOG_TRY_ASSIGN(const LogScan scan,
-                     scan_from_snapshot(state, content.bases, epochs_from, trust));
+                     scan_from_checkpoint(state, request, content, epochs_from, trust));
   ONCELOG_TRY(check_damage(state, scan, trust, content.bases));
   ONCELOG_TRY(check_clean_end(state, request, scan));
-  if (trust.is_clean) ONCELOG_TRY(merge_end_snapshot(state, content, scan.end));
+  // After our own clean end a checkpoint knows more than the snapshot written for Kafka then.
+  const bool is_snapshot_news = trust.is_clean && (request.was_clean_for_kafka || !state.saved_at);
+  if (is_snapshot_news) ONCELOG_TRY(merge_end_snapshot(state, content, scan.end));
   const Offset log_start =
       std::max(request.checkpoint.log_start.value_or(content.bases.front()), content.bases.front());
   if (log_start > scan.end) {
+    if (was_restarting) return finish_restart(state, request, content);
     return refuse(state, "the log start " + std::to_string(log_start.value()) +
                              " lies above the end " + std::to_string(scan.end.value()));
   }
@@ -298,7 +375,8 @@ Result<void> recover(LogState& state, const OpenRequest& request, const Director
   ONCELOG_TRY(remove_strays(state, content));
   ONCELOG_TRY(cut(state, scan, content.bases));
   ONCELOG_TRY(open_segments(state, scan, content.bases));
-  state.last_batch_crc = scan.last_batch_crc;
+  state.last_batch = scan.last_batch;
+  ONCELOG_TRY(drop_stale_checkpoints(state));
   ONCELOG_TRY(settle_epochs(state, log_start, scan.end));
   if (!trust.is_clean) {
     ONCELOG_TRY(state.environment.vfs.sync_directory(state.directory));
@@ -326,11 +404,14 @@ Result<std::unique_ptr<LogState>> open_log(const OpenRequest& request,
   DirectoryContent content;
   if (status) {
     ONCELOG_TRY_ASSIGN(content, settle_directory(*state));
+    ONCELOG_TRY(open_snapshots(*state));
   } else if (!request.options.create_if_missing) {
     return fail(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, request.directory, ": no such partition");
   }
   if (!content.bases.empty()) {
     ONCELOG_TRY(recover(*state, request, content));
+    // What took a replay of everything need not take it again.
+    if (!state->saved_at) checkpoint_after_open(*state);
     return state;
   }
   if (!request.options.create_if_missing) {
@@ -347,6 +428,8 @@ Result<std::unique_ptr<LogState>> open_log(const OpenRequest& request,
   }
   ONCELOG_TRY(remove_strays(*state, content));
   ONCELOG_TRY(create_partition(*state, base));
+  if (!state->snapshots) ONCELOG_TRY(open_snapshots(*state));
+  if (state->snapshots) ONCELOG_TRY(state->snapshots->drop_above(kNoOffset));
   publish(*state, request, base, base);
   return state;
 }

@@ -37,23 +37,25 @@ struct Damage {
   bool is_legacy = false;             ///< magic 0 or 1: not damaged, but not for us
 };
 
-/// What one pass over all segments found. Nothing has been changed by it but the producer table.
+/// What one pass over all segments found. Nothing has been changed by it but the producer table
+/// and, where that became too large, its checkpoints.
 struct LogScan {
   std::vector<segment::SegmentContents> segments{};
   std::vector<std::int64_t> file_bytes{};
-  Offset end{};                      ///< next offset of the last batch, or the last segment's base
-  std::uint32_t last_batch_crc = 0;  ///< of the last segment; 0 if it is empty
-  std::optional<Damage> damage{};    ///< the last entry of `segments` ends where it begins
+  Offset end{};  ///< next offset of the last batch, or the last segment's base
+  std::optional<LastBatch> last_batch{};
+  std::optional<Damage> damage{};  ///< the last entry of `segments` ends where it begins
 };
 
 struct ScanOptions {
   Offset epochs_from{};     ///< batches from here on may begin leader epochs that the file has not
   Offset recovery_point{};  ///< below it gaps between segments are legal
   Offset replay_from{};     ///< the producer table is right up to here; 0: it is empty
+  Offset keep_from{};       ///< checkpoints of producers are kept from the newest below this on
   bool is_clean_end = false;  ///< the files are as a clean close left them
 };
 /// Reads every batch of the segments up to the first damage: CRC, order, producers, leader epochs,
-/// indexes. Changes nothing but the producer table and the epochs in memory.
+/// indexes. Changes nothing but the producers and the epochs in memory.
 Result<LogScan> scan_log(LogState& state, const std::vector<Offset>& bases,
                          const ScanOptions& options);
 

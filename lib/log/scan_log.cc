@@ -7,7 +7,10 @@
 #include <limits>
 
 #include "base/bytes.h"
+#include "log/producer_checkpoint.h"
+#include "log/producer_recovery.h"
 #include "log/recovery.h"
+#include "producer/transaction_tracker.h"
 #include "record/batch_header.h"
 #include "record/legacy_message.h"
 #include "segment/batch_scan.h"
@@ -58,6 +61,9 @@ class Scanner {
       : state_(state), bases_(bases), options_(options) {}
 
   Result<LogScan> run() {
+    for (const auto& [first, id] : state_.producers.open_transactions_below(bases_.front())) {
+      transactions_.begin(id, first);
+    }
     for (std::size_t i = 0; i < bases_.size(); ++i) {
       ONCELOG_TRY(scan_segment(i));
       if (scan_.damage) break;
@@ -83,9 +89,7 @@ class Scanner {
     }
     IndexBuilder builder(base, state_.options.config, bases_.front());
     ONCELOG_TRY(builder.load_stored(state_.environment.vfs, state_.directory));
-    builder.believe_aborted_below(options_.replay_from);
     scan_.end = base;
-    scan_.last_batch_crc = 0;
     BatchScan batches(*file, {.begin = 0, .end = file_bytes});
     ONCELOG_TRY(scan_batches(index, batches, builder));
     if (!scan_.damage && !batches.damage().empty()) {
@@ -121,7 +125,9 @@ class Scanner {
                     batches.batch_position(), ": ", applied.error().text());
       }
       scan_.end = header.next_offset();
-      scan_.last_batch_crc = header.crc;
+      scan_.last_batch =
+          LastBatch{{header.base_offset, header.leader_epoch, header.crc}, header.next_offset()};
+      ONCELOG_TRY(save_if_full(state_, *scan_.last_batch, options_.keep_from));
       ++state_.report.batches_read;
     }
   }
@@ -161,7 +167,11 @@ class Scanner {
   Result<void> apply_batch(const RecordBatchView& batch, const BatchHeader& header,
                            IndexBuilder& builder) {
     builder.add_batch(header);
-    if (header.base_offset >= options_.replay_from) ONCELOG_TRY(replay(batch, header, builder));
+    ONCELOG_TRY(track_transaction(batch, header, builder));
+    if (header.base_offset >= options_.replay_from) {
+      ONCELOG_TRY(replay_batch(state_.producers, state_.pending, state_.snapshots.get(),
+                               state_.saved_at.value_or(Offset(0)), batch, header));
+    }
     // Only what the file cannot know yet, as it was assigned then: an older epoch drops newer ones
     // (14.2), whose batches are still here.
     if (header.base_offset >= options_.epochs_from && header.leader_epoch >= LeaderEpoch(0) &&
@@ -172,22 +182,16 @@ class Scanner {
     return {};
   }
 
-  /// Producers and transactions, as a follower that appends the batch (semantics 20.5).
-  Result<void> replay(const RecordBatchView& batch, const BatchHeader& header,
-                      IndexBuilder& builder) {
+  Result<void> track_transaction(const RecordBatchView& batch, const BatchHeader& header,
+                                 IndexBuilder& builder) {
     std::optional<ControlRecord> control;
     if (header.is_control() && header.has_producer_id()) {
       ONCELOG_TRY_ASSIGN(control, batch.control_record());
     }
-    producer::PendingAppend& pending = state_.pending;
-    pending.clear();
-    ONCELOG_TRY(pending.check(header, control, producer::Strictness::kReplication));
-    pending.prepare();
-    state_.producers.apply(pending);
-    for (const AbortedTransactionEntry& entry : pending.aborted()) {
-      builder.add_aborted(
-          {entry.producer_id, entry.first_offset, entry.last_offset, entry.last_stable_offset});
-    }
+    const auto aborted = transactions_.add(header, control);
+    if (!aborted) return {};
+    builder.add_aborted({aborted->producer_id, aborted->first_offset, aborted->last_offset,
+                         aborted->last_stable_offset});
     return {};
   }
 
@@ -224,6 +228,7 @@ class Scanner {
   LogState& state_;
   const std::vector<Offset>& bases_;
   const ScanOptions& options_;
+  producer::TransactionTracker transactions_;
   LogScan scan_;
 };
 

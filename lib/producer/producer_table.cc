@@ -17,27 +17,50 @@ std::size_t ProducerTable::IdHash::operator()(ProducerId id) const {
   return static_cast<std::size_t>(static_cast<std::uint64_t>(id.value()) * 0x9E3779B97F4A7C15u);
 }
 
-const ProducerEntry* ProducerTable::find(ProducerId id) const {
-  const auto found = entries_.find(id);
-  return found == entries_.end() ? nullptr : &found->second;
-}
-
-std::vector<std::pair<ProducerId, ProducerEntry>> ProducerTable::entries() const {
-  std::vector<std::pair<ProducerId, ProducerEntry>> all(entries_.begin(), entries_.end());
-  std::ranges::sort(all, {}, &std::pair<ProducerId, ProducerEntry>::first);
-  return all;
-}
-
-std::vector<ProducerInfo> ProducerTable::list() const {
-  std::vector<ProducerInfo> infos;
-  infos.reserve(entries_.size());
-  for (const auto& [id, entry] : entries()) {
-    const RememberedBatch* last = entry.last_batch();
-    infos.push_back({id, entry.epoch, entry.last_sequence(),
-                     last == nullptr ? kNoOffset : last->last_offset, entry.coordinator_epoch,
-                     entry.transaction_first_offset, entry.last_timestamp});
+ProducerInfo describe(ProducerId id, const ProducerEntry& entry) {
+  const RememberedBatch* last = entry.last_batch();
+  ProducerInfo info{id,
+                    entry.epoch,
+                    entry.last_sequence(),
+                    last == nullptr ? kNoOffset : last->last_offset,
+                    entry.coordinator_epoch,
+                    entry.transaction_first_offset,
+                    entry.last_timestamp};
+  for (const RememberedBatch& batch : entry.window()) {
+    info.batches.push_back({batch.first_sequence(), batch.last_sequence, batch.first_offset(),
+                            batch.last_offset, batch.timestamp});
   }
-  return infos;
+  return info;
+}
+
+std::int64_t ProducerTable::bytes_of(const Slots& slots) {
+  // A node with its link and the allocator's word, and a bucket.
+  constexpr std::size_t kSlotBytes = sizeof(Slots::value_type) + 3 * sizeof(void*);
+  return static_cast<std::int64_t>(slots.size() * kSlotBytes);
+}
+
+const ProducerTable::Slot* ProducerTable::find_slot(ProducerId id) const {
+  for (const Slots* slots : {&changed_, &saving_, &cached_}) {
+    if (const auto found = slots->find(id); found != slots->end()) return &found->second;
+  }
+  return nullptr;
+}
+
+const ProducerEntry* ProducerTable::find(ProducerId id) const {
+  const Slot* slot = find_slot(id);
+  return slot != nullptr && *slot ? &**slot : nullptr;
+}
+
+bool ProducerTable::is_unread(ProducerId id) const {
+  return !is_complete_ && find_slot(id) == nullptr;
+}
+
+void ProducerTable::admit(ProducerId id, const Slot& stored) { cached_.emplace(id, stored); }
+
+std::map<ProducerId, ProducerTable::Slot> ProducerTable::changed() const {
+  std::map<ProducerId, Slot> all(changed_.begin(), changed_.end());
+  all.insert(saving_.begin(), saving_.end());  // what has changed again stays as it is now
+  return all;
 }
 
 Offset ProducerTable::stable_offset_after(const CompletedTransaction& completed) const {
@@ -49,9 +72,13 @@ Offset ProducerTable::stable_offset_after(const CompletedTransaction& completed)
 
 void ProducerTable::apply(PendingAppend& pending) noexcept {
   for (const PendingAppend::Change& change : pending.changes_) {
-    if (change.stored != nullptr) *change.stored = change.after;
+    if (change.stored != nullptr) {
+      *change.stored = change.after;
+    } else {
+      cached_.erase(change.producer_id);
+    }
   }
-  entries_.merge(pending.new_entries_);
+  changed_.merge(pending.new_slots_);
   open_.merge(pending.new_transactions_);
   for (const CompletedTransaction& completed : pending.completed_) {
     if (completed.is_aborted) {
@@ -77,28 +104,93 @@ std::optional<Offset> ProducerTable::first_unstable_offset() const {
   return std::min(open_.begin()->first, unreleased_.begin()->first);
 }
 
+std::vector<std::pair<Offset, ProducerId>> ProducerTable::open_transactions_below(
+    Offset offset) const {
+  std::vector<std::pair<Offset, ProducerId>> below;
+  for (auto open = open_.begin(); open != open_.end() && open->first < offset; ++open) {
+    below.emplace_back(open->first, open->second.producer_id);
+  }
+  return below;
+}
+
 bool ProducerTable::has_open_transaction_of_another(Offset first_offset, ProducerId id) const {
   const auto found = open_.find(first_offset);
   return found != open_.end() && found->second.producer_id != id;
 }
 
-void ProducerTable::clear() {
-  entries_.clear();
-  open_.clear();
-  unreleased_.clear();
+void ProducerTable::adopt_unreleased(const ProducerTable& other, Offset end) {
+  for (const auto& [first_offset, transaction] : other.unreleased_) {
+    if (transaction.last_offset < end) unreleased_.insert({first_offset, transaction});
+  }
 }
 
 void ProducerTable::restore(ProducerId id, const ProducerEntry& entry) {
-  ProducerEntry& stored = entries_[id];
-  if (stored.transaction_first_offset) open_.erase(*stored.transaction_first_offset);
-  stored = entry;
+  const ProducerEntry* known = find(id);
+  if (known != nullptr && known->transaction_first_offset) {
+    open_.erase(*known->transaction_first_offset);
+  }
+  cached_.erase(id);
+  changed_[id] = entry;
   if (entry.transaction_first_offset) open_[*entry.transaction_first_offset] = {id, Offset{}};
+}
+
+void ProducerTable::adopt_open(ProducerId id, const ProducerEntry& entry) {
+  cached_[id] = entry;
+  open_[*entry.transaction_first_offset] = {id, Offset{}};
+}
+
+void ProducerTable::forget(ProducerId id) {
+  cached_.erase(id);
+  changed_[id] = std::nullopt;
+}
+
+void ProducerTable::freeze() {
+  ONCELOG_ASSERT(saving_.empty(), saving_.size());
+  saving_.swap(changed_);
+}
+
+bool ProducerTable::thaw_some(std::size_t count) {
+  for (; count > 0 && !saving_.empty(); --count) {
+    auto node = saving_.extract(saving_.begin());
+    const bool has_changed_again = changed_.contains(node.key());
+    if (!has_changed_again) cached_.insert(std::move(node));
+  }
+  return saving_.empty();
+}
+
+void ProducerTable::unfreeze() {
+  changed_.merge(saving_);
+  saving_.clear();
+}
+
+void ProducerTable::evict_some(std::int64_t bytes_max) {
+  // Bucket by bucket, a hand that goes round: without order, and without memory for one.
+  constexpr int kBucketsMax = 64;
+  for (int looked = 0; looked < kBucketsMax && cached_bytes() > bytes_max; ++looked) {
+    evict_bucket_ = (evict_bucket_ + 1) % cached_.bucket_count();
+    std::vector<ProducerId> idle;
+    for (auto slot = cached_.begin(evict_bucket_); slot != cached_.end(evict_bucket_); ++slot) {
+      const bool is_open = slot->second && slot->second->transaction_first_offset;
+      if (!is_open) idle.push_back(slot->first);
+    }
+    for (const ProducerId id : idle) cached_.erase(id);
+    if (idle.empty()) continue;
+    is_complete_ = false;
+    ++generation_;
+  }
 }
 
 std::vector<std::string> ProducerTable::check_invariants() const {
   std::vector<std::string> broken;
   std::size_t open_count = 0;
-  for (const auto& [id, entry] : entries_) {
+  std::map<ProducerId, Slot> in_memory = changed();
+  for (const auto& [id, slot] : cached_) {
+    if (changed_.contains(id)) broken.push_back("a changed producer is cached, too");
+  }
+  in_memory.insert(cached_.begin(), cached_.end());
+  for (const auto& [id, slot] : in_memory) {
+    if (!slot) continue;
+    const ProducerEntry& entry = *slot;
     if (entry.window().size() > kWindowBatches) broken.push_back("window too large");
     if (!std::ranges::is_sorted(entry.window(), {}, &RememberedBatch::last_offset)) {
       broken.push_back("window of producer " + std::to_string(id.value()) + " is not in order");
@@ -128,9 +220,10 @@ PendingAppend::Change& PendingAppend::find_change(ProducerId id) {
     }
     change_index_[id] = changes_.size();
   }
-  const auto stored = table_.entries_.find(id);
-  ProducerEntry* entry = stored == table_.entries_.end() ? nullptr : &stored->second;
-  changes_.push_back({id, entry, entry == nullptr ? ProducerEntry{} : *entry});
+  const auto changed = table_.changed_.find(id);
+  const ProducerEntry* known = table_.find(id);
+  changes_.push_back({id, changed == table_.changed_.end() ? nullptr : &changed->second,
+                      known == nullptr, known == nullptr ? ProducerEntry{} : *known});
   return changes_.back();
 }
 
@@ -158,13 +251,19 @@ Result<AppendVerdict> PendingAppend::check(const record::BatchHeader& header,
 
 void PendingAppend::prepare() {
   for (const Change& change : changes_) {
-    if (change.stored == nullptr) new_entries_.emplace(change.producer_id, change.after);
+    if (change.stored == nullptr) new_slots_.emplace(change.producer_id, change.after);
   }
-  if (!new_entries_.empty()) table_.entries_.reserve(table_.entries_.size() + new_entries_.size());
+  // Twice what is needed: the library's map would otherwise rehash at each of its many sizes.
+  const std::size_t needed = table_.changed_.size() + new_slots_.size();
+  if (needed > table_.changed_.bucket_count()) table_.changed_.reserve(2 * needed);
   for (const auto& [offset, id] : started_) {
     new_transactions_.emplace(offset, ProducerTable::Transaction{id, Offset{}});
   }
   aborted_.reserve(aborted_count());
+}
+
+bool PendingAppend::has_new_producer() const {
+  return std::ranges::any_of(changes_, &Change::is_new);
 }
 
 std::size_t PendingAppend::aborted_count() const {
@@ -177,7 +276,7 @@ void PendingAppend::clear() {
   change_index_.clear();
   started_.clear();
   completed_.clear();
-  new_entries_.clear();
+  new_slots_.clear();
   new_transactions_.clear();
   aborted_.clear();
 }

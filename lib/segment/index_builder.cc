@@ -59,13 +59,6 @@ Result<void> IndexBuilder::load_stored(Vfs& vfs, const std::string& directory) {
   return {};
 }
 
-void IndexBuilder::believe_aborted_below(Offset end) {
-  if (!stored_txn_.entries) return;
-  for (const TxnIndexEntry& entry : *stored_txn_.entries) {
-    if (entry.last_offset < end) txn_.push_back(entry);
-  }
-}
-
 void IndexBuilder::add_batch(const record::BatchHeader& header) {
   const std::int64_t position = contents_.bytes;
   if (!contents_.first_batch_timestamp) contents_.first_batch_timestamp = header.max_timestamp;

@@ -51,9 +51,6 @@ class IndexBuilder {
   /// Reads the index files; before the first batch. Unreadable ones count as missing.
   Result<void> load_stored(Vfs& vfs, const std::string& directory);
 
-  /// Takes the stored aborted transactions with a marker below `end` as they are: their batches
-  /// will not be replayed. Behind load_stored, before the first batch.
-  void believe_aborted_below(Offset end);
   void add_batch(const record::BatchHeader& header);
   void add_aborted(const TxnIndexEntry& entry) { txn_.push_back(entry); }
   [[nodiscard]] std::int64_t bytes() const { return contents_.bytes; }

@@ -126,4 +126,16 @@ Result<std::optional<LocatedBatch>> Segment::find_batch(Offset target,
   return found;
 }
 
+Result<std::optional<record::BatchHeader>> Segment::last_batch() const {
+  std::optional<record::BatchHeader> last;
+  const std::int64_t entries = offset_index_.count();
+  const std::int64_t from = entries == 0 ? 0 : offset_index_[entries - 1].position;
+  HeaderWalk walk(*log_, log_path_, from, bytes());
+  while (true) {
+    ONCELOG_TRY_ASSIGN(const std::optional<record::BatchHeader> header, walk.next());
+    if (!header) return last;
+    last = header;
+  }
+}
+
 }  // namespace oncelog::segment

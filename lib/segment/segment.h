@@ -68,6 +68,13 @@ class Segment {
   /// `end_position`. An index entry that does not fit the log is passed over.
   Result<std::optional<LocatedBatch>> find_batch(Offset target, std::int64_t end_position) const;
 
+  /// The last batch, or nothing if the segment is empty.
+  Result<std::optional<record::BatchHeader>> last_batch() const;
+  /// The segment as it will be once it is cut at offset `to`: another object over the same files,
+  /// which trim_log and write_indexes then bring down to it. Requires the writer lock.
+  Result<std::shared_ptr<Segment>> cut_at(Offset to, const TopicConfig& config,
+                                          Timestamp now) const;
+
   // ---- append: writer lock
   [[nodiscard]] bool is_due_to_roll(const IncomingBatches& incoming) const;
   /// Allocates what applying so many batches and aborted transactions needs.
@@ -142,5 +149,9 @@ class Segment {
   IndexFile time_index_file_{kTimeIndexSuffix};
   IndexFile txn_index_file_{kTxnIndexSuffix};
 };
+
+/// Removes a `.log` and its indexes, the `.log` last: what a crash leaves has it, or nothing counts.
+/// Nothing is synced.
+Result<void> remove_segment_files(Vfs& vfs, const std::string& directory, Offset base);
 
 }  // namespace oncelog::segment

@@ -3,6 +3,7 @@
 #include <tuple>
 #include <vector>
 
+#include "segment/header_walk.h"
 #include "segment/segment.h"
 
 namespace oncelog::segment {
@@ -48,6 +49,25 @@ Result<std::shared_ptr<Segment>> Segment::open(Vfs& vfs, const std::string& dire
   ONCELOG_TRY_ASSIGN(segment->log_, vfs.open(segment->log_path_, OpenMode::kWrite));
   segment->adopt(contents);
   return segment;
+}
+
+Result<std::shared_ptr<Segment>> Segment::cut_at(Offset to, const TopicConfig& config,
+                                                 Timestamp now) const {
+  IndexBuilder builder(base_, config);
+  HeaderWalk walk(*log_, log_path_, 0, bytes());
+  while (true) {
+    ONCELOG_TRY_ASSIGN(const std::optional<record::BatchHeader> header, walk.next());
+    if (!header || header->last_offset() >= to) break;
+    builder.add_batch(*header);
+  }
+  for (std::size_t i = 0; i < txn_index_.size(); ++i) {
+    if (txn_index_[i].last_offset < to) builder.add_aborted(txn_index_[i]);
+  }
+  SegmentContents contents = builder.finish(false);
+  contents.offset_index.is_file_stale = offset_index_.count() > 0;
+  contents.time_index.is_file_stale = time_index_.count() > 0;
+  contents.txn_index.is_file_stale = !txn_index_.empty();
+  return open(vfs_, directory_, base_, config, now, contents);
 }
 
 void Segment::adopt(const SegmentContents& contents) {
@@ -126,6 +146,14 @@ Result<void> Segment::trim_log() {
   ONCELOG_TRY_ASSIGN(const std::int64_t file_bytes, log_->size());
   if (file_bytes == bytes()) return {};
   return log_->truncate(bytes());
+}
+
+Result<void> remove_segment_files(Vfs& vfs, const std::string& directory, Offset base) {
+  for (const std::string_view suffix :
+       {kOffsetIndexSuffix, kTimeIndexSuffix, kTxnIndexSuffix, kLogSuffix}) {
+    ONCELOG_TRY(vfs.remove(directory + "/" + segment_file_name(base, suffix)));
+  }
+  return {};
 }
 
 }  // namespace oncelog::segment

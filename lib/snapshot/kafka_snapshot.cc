@@ -1,5 +1,8 @@
 #include "snapshot/kafka_snapshot.h"
 
+#include <array>
+#include <limits>
+
 #include "base/bytes.h"
 #include "base/crc32c.h"
 
@@ -43,6 +46,46 @@ std::pair<ProducerId, producer::ProducerEntry> decode_entry(Bytes in) {
 }
 
 }  // namespace
+
+Result<void> KafkaSnapshotWriter::add(ProducerId id, const producer::ProducerEntry& entry) {
+  constexpr std::size_t kDrainBytes = 1 << 18;
+  const std::size_t begin = buffer_.size();
+  buffer_.resize(begin + kEntryBytes);
+  encode_entry(std::span(buffer_).subspan(begin), id, entry);
+  ++count_;
+  return buffer_.size() < kDrainBytes ? Result<void>{} : drain();
+}
+
+Result<void> KafkaSnapshotWriter::drain() {
+  const Bytes parts[] = {buffer_};
+  ONCELOG_TRY(file_.write_at(parts, position_));
+  position_ += std::ssize(buffer_);
+  buffer_.clear();
+  return {};
+}
+
+Result<void> KafkaSnapshotWriter::finish() {
+  ONCELOG_TRY(drain());
+  if (count_ > std::numeric_limits<std::int32_t>::max()) {
+    return fail(ErrorCode::INVALID_REQUEST, "producer snapshot: ", count_,
+                " producers are more than the format can count");
+  }
+  std::array<std::byte, kEntriesPosition> header{};
+  base::store_be(std::span(header), 0, kVersion);
+  base::store_be(std::span(header), kCountPosition, static_cast<std::int32_t>(count_));
+  // The CRC begins with the count, which was not known before the end: so it is taken now.
+  std::uint32_t crc = base::crc32c(Bytes(header).subspan(kCountPosition));
+  buffer_.resize(1 << 18);
+  for (std::int64_t position = kKafkaSnapshotHeaderBytes; position < position_;) {
+    ONCELOG_TRY_ASSIGN(const std::size_t read, file_.read_at(buffer_, position));
+    if (read == 0) return fail(ErrorCode::KAFKA_STORAGE_ERROR, "producer snapshot: cut meanwhile");
+    crc = base::crc32c_extend(crc, Bytes(buffer_).first(read));
+    position += static_cast<std::int64_t>(read);
+  }
+  base::store_be(std::span(header), kCrcPosition, crc);
+  const Bytes parts[] = {Bytes(header)};
+  return file_.write_at(parts, 0);
+}
 
 std::vector<std::byte> encode_kafka_snapshot(const ProducerEntries& entries) {
   std::vector<std::byte> file(kEntriesPosition + entries.size() * kEntryBytes);

@@ -3,15 +3,38 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <vector>
 
 #include "oncelog/error.h"
+#include "oncelog/io.h"
 #include "snapshot/snapshot_store.h"
 
 namespace oncelog::snapshot {
 
-/// The bytes of a version-1 snapshot; of each producer's window the last batch only, as Kafka has
-/// it.
+inline constexpr std::int64_t kKafkaSnapshotHeaderBytes = 10;
+
+/// Writes a version-1 snapshot piece by piece; of each producer's window the last batch only, as
+/// Kafka has it. The file is empty before.
+class KafkaSnapshotWriter {
+ public:
+  explicit KafkaSnapshotWriter(File& file) : file_(file) {}
+
+  Result<void> add(ProducerId id, const producer::ProducerEntry& entry);
+  /// Writes what is left and the header. INVALID_REQUEST if there are more producers than the
+  /// format can count. Nothing is synced.
+  Result<void> finish();
+
+ private:
+  Result<void> drain();
+
+  File& file_;
+  std::vector<std::byte> buffer_;  ///< entries not yet written
+  std::int64_t count_ = 0;
+  std::int64_t position_ = kKafkaSnapshotHeaderBytes;
+};
+
+/// The same in memory, for few producers.
 [[nodiscard]] std::vector<std::byte> encode_kafka_snapshot(const ProducerEntries& entries);
 
 /// CORRUPT_MESSAGE with what was seen for a wrong length or CRC, UNSUPPORTED_VERSION for another

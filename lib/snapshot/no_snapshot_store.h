@@ -1,4 +1,4 @@
-// no_snapshot_store.h: keeps nothing: every open replays the log.
+// no_snapshot_store.h: keeps nothing: replay always.
 #pragma once
 
 #include "snapshot/snapshot_store.h"
@@ -7,10 +7,11 @@ namespace oncelog::snapshot {
 
 class NoSnapshotStore final : public SnapshotStore {
  public:
-  Result<std::optional<ProducerCheckpoint>> load(const TopicPartition&) override {
-    return std::nullopt;
+  Result<std::unique_ptr<PartitionSnapshots>> open(const TopicPartition&,
+                                                   const std::string&) override {
+    return nullptr;
   }
-  Result<void> save(const TopicPartition&, const ProducerCheckpoint&) override { return {}; }
+  Result<void> drop(const TopicPartition&) override { return {}; }
 };
 
 }  // namespace oncelog::snapshot

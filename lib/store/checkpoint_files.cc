@@ -38,6 +38,25 @@ log::PartitionCheckpoint CheckpointFiles::find(const TopicPartition& name) const
   return {entry(recovery_points_), entry(log_starts_), entry(high_watermarks_)};
 }
 
+Result<void> CheckpointFiles::write(const Table& table,
+                                    const std::map<TopicPartition, Offset>& offsets) {
+  std::vector<log::OffsetCheckpointEntry> entries;
+  for (const auto& [partition, entry] : offsets) entries.push_back({partition, entry});
+  return log::write_offset_checkpoint(vfs_, directory_ + "/" + std::string(table.file), entries);
+}
+
+Result<void> CheckpointFiles::remove(const TopicPartition& name) {
+  const std::scoped_lock lock(mutex_);
+  for (Table* table : {&recovery_points_, &log_starts_, &high_watermarks_}) {
+    if (!table->offsets.contains(name)) continue;
+    std::map<TopicPartition, Offset> offsets = table->offsets;
+    offsets.erase(name);
+    ONCELOG_TRY(write(*table, offsets));
+    table->offsets = std::move(offsets);
+  }
+  return {};
+}
+
 Result<void> CheckpointFiles::save_entry(Table& table, const TopicPartition& name,
                                          std::optional<Offset> offset) {
   if (!offset) return {};
@@ -47,10 +66,7 @@ Result<void> CheckpointFiles::save_entry(Table& table, const TopicPartition& nam
   }
   std::map<TopicPartition, Offset> offsets = table.offsets;
   offsets[name] = *offset;
-  std::vector<log::OffsetCheckpointEntry> entries;
-  for (const auto& [partition, entry] : offsets) entries.push_back({partition, entry});
-  ONCELOG_TRY(
-      log::write_offset_checkpoint(vfs_, directory_ + "/" + std::string(table.file), entries));
+  ONCELOG_TRY(write(table, offsets));
   table.offsets = std::move(offsets);
   return {};
 }

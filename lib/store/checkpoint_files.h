@@ -30,6 +30,8 @@ class CheckpointFiles final : public log::CheckpointKeeper {
   [[nodiscard]] log::PartitionCheckpoint find(const TopicPartition& name) const;
   Result<void> save(const TopicPartition& name,
                     const log::PartitionCheckpoint& checkpoint) override;
+  /// Drops the lines of a partition that is deleted.
+  Result<void> remove(const TopicPartition& name);
 
  private:
   /// One file and the offsets in it.
@@ -38,6 +40,7 @@ class CheckpointFiles final : public log::CheckpointKeeper {
     std::map<TopicPartition, Offset> offsets{};
   };
   Result<void> load_table(Table& table, std::vector<std::string>& unreadable);
+  Result<void> write(const Table& table, const std::map<TopicPartition, Offset>& offsets);
   /// Writes the file if the entry is new or other than before.
   Result<void> save_entry(Table& table, const TopicPartition& name, std::optional<Offset> offset);
 

@@ -9,7 +9,7 @@ namespace oncelog::store {
 namespace {
 
 constexpr std::uint32_t kMagic = 0x4F4E434C;  // "ONCL"
-constexpr std::int16_t kVersion = 1;
+constexpr std::int16_t kVersion = 2;
 constexpr std::size_t kHashPosition = 6;
 constexpr std::size_t kBodyPosition = 14;
 constexpr std::int64_t kWitnessBytesMax = std::int64_t{64} << 20;
@@ -88,6 +88,7 @@ std::vector<std::byte> encode_clean_record(const CleanRecord& record) {
     out.number(end.segment_count);
     out.number(end.log_bytes);
   }
+  out.number(record.state_close_record);
   const std::span bytes(out.bytes());
   base::store_be(bytes, kHashPosition, base::hash64(bytes.subspan(kBodyPosition)));
   return std::move(out.bytes());
@@ -127,6 +128,7 @@ Result<CleanRecord> decode_clean_record(Bytes file) {
     end.log_bytes = in.number<std::int64_t>();
     record.partitions.emplace(std::move(name), end);
   }
+  record.state_close_record = in.number<std::uint64_t>();
   if (!in.is_exhausted()) {
     return fail(ErrorCode::CORRUPT_MESSAGE, "clean record: its counts do not fit its length");
   }

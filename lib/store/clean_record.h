@@ -30,6 +30,7 @@ struct WitnessFile {
 struct CleanRecord {
   std::vector<WitnessFile> witnesses{};
   std::map<TopicPartition, log::CleanEnd> partitions{};
+  std::uint64_t state_close_record = 0;  ///< of `.state`; 0: there is none
   friend bool operator==(const CleanRecord&, const CleanRecord&) = default;
 };
 

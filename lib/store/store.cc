@@ -11,6 +11,8 @@
 #include "log/checkpoint.h"
 #include "oncelog/clock.h"
 #include "segment/segment_names.h"
+#include "snapshot/lmdb_snapshot_store.h"
+#include "snapshot/no_snapshot_store.h"
 #include "store/store_state.h"
 
 namespace oncelog {
@@ -69,29 +71,53 @@ Result<std::unique_ptr<StoreState>> StoreState::open(const std::string& director
   }
   ONCELOG_TRY_ASSIGN(state->lock_, state->vfs_.lock(state->path(kLockFile)));
   ONCELOG_TRY_ASSIGN(state->warnings_, state->checkpoints_.load());
-  ONCELOG_TRY(state->take_clean_end());
+  ONCELOG_TRY_ASSIGN(const auto state_close_record, state->take_clean_end());
+  ONCELOG_TRY(state->open_snapshots(state_close_record));
+  ONCELOG_TRY(state->finish_deletions());
   return state;
 }
 
-Result<void> StoreState::take_clean_end() {
+Result<void> StoreState::open_snapshots(std::optional<std::uint64_t> state_close_record) {
+  const std::string state_file = path(snapshot::kStateFile);
+  const bool keeps_state =
+      options_.producer_state == ProducerStateStore::kLmdb && vfs_.native_path(state_file);
+  if (!keeps_state) {
+    snapshots_ = std::make_unique<snapshot::NoSnapshotStore>();
+    return {};
+  }
+  snapshot::LmdbStoreOptions options;
+  options.directory = directory_;
+  options.map_bytes = options_.state_map_bytes;
+  options.walk_bytes_max = options_.state_walk_bytes_max;
+  options.close_record = state_close_record;
+  ONCELOG_TRY_ASSIGN(auto opened, snapshot::LmdbSnapshotStore::open(vfs_, options));
+  warnings_.insert(warnings_.end(), opened->warnings().begin(), opened->warnings().end());
+  snapshots_ = std::move(opened);
+  return {};
+}
+
+Result<std::optional<std::uint64_t>> StoreState::take_clean_end() {
   constexpr std::int64_t kCleanRecordBytesMax = std::int64_t{64} << 20;
   ONCELOG_TRY_ASSIGN(const auto marker, vfs_.status(path(kKafkaCleanMarkerFile)));
   had_kafka_marker_ = marker.has_value();
+  std::optional<std::uint64_t> state_close_record;
   ONCELOG_TRY_ASSIGN(const auto file,
                      log::read_small_file(vfs_, path(kCleanRecordFile), kCleanRecordBytesMax));
   if (file) {
     const auto record = decode_clean_record(as_bytes(*file));
     if (record) {
       ONCELOG_TRY(believe(*record));
+      state_close_record = record->state_close_record;
     } else {
       warnings_.push_back(path(kCleanRecordFile) + ": " + record.error().text());
     }
   }
-  if (!file && !marker) return {};
+  if (!file && !marker) return state_close_record;
   ONCELOG_TRY(vfs_.remove(path(kCleanRecordFile)));
   ONCELOG_TRY(vfs_.sync_directory(directory_));
   ONCELOG_TRY(vfs_.remove(path(kKafkaCleanMarkerFile)));
-  return vfs_.sync_directory(directory_);
+  ONCELOG_TRY(vfs_.sync_directory(directory_));
+  return state_close_record;
 }
 
 /// Every writer replaces the witness files: another inode, or none, means that somebody else wrote
@@ -113,7 +139,36 @@ Result<std::shared_ptr<PartitionLog>> StoreState::open_partition(const TopicPart
                                                                  const PartitionOptions& options) {
   ONCELOG_TRY(check_name(name));
   const std::scoped_lock lock(mutex_);
+  return open_one(name, options);
+}
+
+Result<std::shared_ptr<PartitionLog>> StoreState::create_partition(
+    const TopicPartition& name, const PartitionOptions& options) {
+  ONCELOG_TRY(check_name(name));
+  const std::scoped_lock lock(mutex_);
+  ONCELOG_TRY_ASSIGN(const auto status, vfs_.status(path(segment::partition_directory_name(name))));
+  if (status) {
+    return fail(ErrorCode::TOPIC_ALREADY_EXISTS, segment::partition_directory_name(name),
+                ": exists");
+  }
+  PartitionOptions creating = options;
+  creating.create_if_missing = true;
+  return open_one(name, creating);
+}
+
+std::shared_ptr<PartitionLog> StoreState::find_partition(const TopicPartition& name) const {
+  const std::scoped_lock lock(mutex_);
+  const auto found = open_.find(name);
+  return found == open_.end() ? nullptr : found->second.handle;
+}
+
+Result<std::shared_ptr<PartitionLog>> StoreState::open_one(const TopicPartition& name,
+                                                           const PartitionOptions& options) {
   if (is_closed_) return fail(ErrorCode::MISUSE, directory_, ": the store is closed");
+  if (const auto going = going_.find(name); going != going_.end()) {
+    // Its deletion failed half way: the name is not free before it is through.
+    ONCELOG_TRY(finish_deletion(name, std::string(going->second)));
+  }
   if (open_.contains(name)) {
     return fail(ErrorCode::MISUSE, segment::partition_directory_name(name), ": is open already");
   }
@@ -127,7 +182,7 @@ Result<std::shared_ptr<PartitionLog>> StoreState::open_partition(const TopicPart
   const bool is_unclean = unclean_.contains(name);
   request.was_clean_for_kafka = had_kafka_marker_ && !request.clean_end && !is_unclean;
 
-  auto opened = log::open_log(request, {vfs_, clock_, checkpoints_, snapshots_, options_});
+  auto opened = log::open_log(request, {vfs_, clock_, checkpoints_, *snapshots_, options_});
   if (!opened) {
     // It may have got as far as removing Kafka's snapshots: no marker of ours may stand over that.
     if (request.was_clean_for_kafka) unclean_.insert(name);
@@ -183,6 +238,7 @@ Result<void> StoreState::close() {
     auto closed = close_one(TopicPartition(open_.begin()->first));
     if (!closed && first_error) first_error = std::move(closed);
   }
+  snapshots_.reset();  // nothing writes `.state` any more
   auto written = write_clean_end();
   lock_.reset();
   return first_error ? written : first_error;
@@ -195,6 +251,8 @@ Result<void> StoreState::write_clean_end() {
     record.witnesses.push_back(std::move(witness));
   }
   record.partitions = clean_ends_;
+  ONCELOG_TRY_ASSIGN(record.state_close_record,
+                     snapshot::LmdbSnapshotStore::close_record(vfs_, directory_));
   // Kafka's marker speaks for the whole directory, and under it Kafka takes a partition without a
   // snapshot for one without producers.
   bool writes_marker = options_.kafka_handover;
@@ -242,6 +300,19 @@ Result<std::unique_ptr<Store>> Store::open(const std::string& directory, StoreOp
 Result<std::shared_ptr<PartitionLog>> Store::open_partition(const TopicPartition& name,
                                                             PartitionOptions options) {
   return state_->open_partition(name, options);
+}
+
+Result<std::shared_ptr<PartitionLog>> Store::create_partition(const TopicPartition& name,
+                                                              PartitionOptions options) {
+  return state_->create_partition(name, options);
+}
+
+std::shared_ptr<PartitionLog> Store::find_partition(const TopicPartition& name) const {
+  return state_->find_partition(name);
+}
+
+Result<void> Store::delete_partition(const TopicPartition& name) {
+  return state_->delete_partition(name);
 }
 
 Result<void> Store::close_partition(const TopicPartition& name) {

@@ -11,7 +11,7 @@
 
 #include "log/log_state.h"
 #include "oncelog/store.h"
-#include "snapshot/no_snapshot_store.h"
+#include "snapshot/snapshot_store.h"
 #include "store/checkpoint_files.h"
 #include "store/clean_record.h"
 
@@ -25,6 +25,10 @@ class StoreState {
 
   Result<std::shared_ptr<PartitionLog>> open_partition(const TopicPartition& name,
                                                        const PartitionOptions& options);
+  Result<std::shared_ptr<PartitionLog>> create_partition(const TopicPartition& name,
+                                                         const PartitionOptions& options);
+  std::shared_ptr<PartitionLog> find_partition(const TopicPartition& name) const;
+  Result<void> delete_partition(const TopicPartition& name);
   Result<void> close_partition(const TopicPartition& name);
   Result<std::vector<TopicPartition>> partitions() const;
   Result<void> close();
@@ -39,8 +43,16 @@ class StoreState {
   };
 
   /// Reads `.clean` and Kafka's marker, decides what they are worth, and removes them, `.clean`
-  /// first.
-  Result<void> take_clean_end();
+  /// first. Answers what `.state` was then.
+  Result<std::optional<std::uint64_t>> take_clean_end();
+  Result<void> open_snapshots(std::optional<std::uint64_t> state_close_record);
+  /// Finishes deletions that were interrupted.
+  Result<void> finish_deletions();
+  /// What is known of a partition outside of its directory goes, then its renamed directory.
+  Result<void> finish_deletion(const TopicPartition& name, const std::string& directory);
+  Result<void> remove_partition_files(const std::string& directory);
+  Result<std::shared_ptr<PartitionLog>> open_one(const TopicPartition& name,
+                                                 const PartitionOptions& options);
   Result<void> believe(const CleanRecord& record);
   /// Writes `.clean`, then (if every partition is clean) Kafka's marker by a last rename.
   Result<void> write_clean_end();
@@ -55,7 +67,7 @@ class StoreState {
   Clock& clock_;
   std::unique_ptr<FileLock> lock_;
   CheckpointFiles checkpoints_;
-  snapshot::NoSnapshotStore snapshots_;
+  std::unique_ptr<snapshot::SnapshotStore> snapshots_;
 
   mutable std::mutex mutex_;
   // ---- mutex_
@@ -63,8 +75,9 @@ class StoreState {
   bool had_kafka_marker_ = false;                       ///< Kafka's marker stood when we came
   std::map<TopicPartition, log::CleanEnd> clean_ends_;  ///< of partitions that are closed and clean
   std::map<TopicPartition, OpenPartition> open_;
-  std::set<TopicPartition> unclean_;   ///< opened here and not closed cleanly
-  std::vector<std::string> warnings_;  ///< for the report of each open
+  std::set<TopicPartition> unclean_;             ///< opened here and not closed cleanly
+  std::map<TopicPartition, std::string> going_;  ///< being deleted, as directories of this name
+  std::vector<std::string> warnings_;            ///< for the report of each open
 };
 
 }  // namespace oncelog::store

@@ -124,7 +124,8 @@ def stops_cleanly(oncelog, folder):
     command = ["produce", store, "t-0", lines, "--batch-records", "10", "--stats", stats]
     writer = subprocess.Popen([oncelog, *map(str, command), "--delay-us", "2000"],
                               stderr=subprocess.DEVNULL)
-    wait_until(lambda: stats.exists() and stats.stat().st_size > 0, "the writer to begin")
+    reading = [oncelog, "consume", str(store), "t-0"]
+    wait_until(lambda: subprocess.run(reading, capture_output=True).stdout, "a line to be stored")
     writer.terminate()
     check(writer.wait(60) == 0, "SIGTERM: the writer exited", writer.returncode)
     run(oncelog, *command)

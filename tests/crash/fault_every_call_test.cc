@@ -158,7 +158,9 @@ class StubbornClient {
     require_equal(log_->ends().log_end, model_.log_end(), "log end after an open");
     if (pending_epoch_ && log_->leader_epochs() != model_.leader_epochs())
       model_.assign_epoch(*pending_epoch_);
-    model_.note_reopened(log_->ends().high_watermark);
+    model_.note_reopened({.is_clean = log_->recovery_report().was_clean,
+                          .bases = log_->segments(),
+                          .ends = log_->ends()});
     if (log_->ends().log_start != model_.log_start() && pending_start_) {
       model_.append_as_follower({}, {}, pending_start_);
     }

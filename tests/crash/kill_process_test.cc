@@ -183,7 +183,10 @@ class Killer {
 
     LogModel model(partition_options());
     model.append_as_follower(recovered, {}, {});
-    model.note_reopened(log->ends().high_watermark);
+    model.note_reopened({.is_clean = false,
+                         .producers_from = ProducersFrom::kHistory,
+                         .bases = log->segments(),
+                         .ends = log->ends()});
     LogComparison comparison(*log, model);
     comparison.check_state(
         {kLatestTimestamp, kEarliestTimestamp, kMaxTimestamp, Timestamp(kNow + 50)});

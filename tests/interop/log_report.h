@@ -156,6 +156,13 @@ inline Json json_producers(const std::vector<ProducerInfo>& producers) {
   return list;
 }
 
+inline std::vector<ProducerInfo> producers_of(const PartitionLog& log) {
+  return value_of(log.producers());
+}
+inline std::vector<ProducerInfo> producers_of(const PartitionReader& reader) {
+  return reader.producers();
+}
+
 /// The keys that a PartitionLog and a PartitionReader both have: ends, records, producers.
 template <class Log>
 Json report_reads(const Log& log) {
@@ -180,7 +187,7 @@ Json report_reads(const Log& log) {
           {"uncommitted", Consumption(log, Isolation::kReadUncommitted, kLargeFetch).records()},
           {"committed", committed.records()},
           {"aborted", std::move(aborted_list)},
-          {"producers", json_producers(log.producers())}};
+          {"producers", json_producers(producers_of(log))}};
 }
 
 /// The whole document but `made_by` and `how`.

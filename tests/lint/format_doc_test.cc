@@ -20,6 +20,7 @@
 #include "segment/time_index.h"
 #include "segment/txn_index.h"
 #include "snapshot/kafka_snapshot.h"
+#include "snapshot/state_rows.h"
 #include "store/clean_record.h"
 #include "support/temp_dir.h"
 
@@ -33,6 +34,7 @@ struct Block {
   int line = 0;
   ByteVector bytes{};
   std::int64_t base = 0;
+  std::size_t key_bytes = 0;          ///< of a row: what stands before its value
   bool is_text = false;               ///< no checksum: flips are not tried
   std::set<std::size_t> uncovered{};  ///< flips here need not be refused
   std::optional<std::pair<std::size_t, std::size_t>> version{};  ///< position, bytes
@@ -59,6 +61,7 @@ Block parse_opening(const std::string& line, int number) {
     const std::string name = word.substr(0, word.find('='));
     const std::string value = word.substr(word.find('=') + 1);
     if (name == "base") block.base = std::stoll(value);
+    if (name == "key") block.key_bytes = std::stoul(value);
     if (name == "uncovered" && value == "text") block.is_text = true;
     if (name == "uncovered" && value != "text") block.uncovered = parse_ranges(value);
     if (name == "version") {
@@ -159,6 +162,38 @@ std::optional<ByteVector> transcode_file(const ByteVector& bytes, Read read, Wri
   return ByteVector(view.begin(), view.end());
 }
 
+/// A row of the producer state: its key and its value, each made anew from what the other says.
+std::optional<ByteVector> transcode_row(const Block& block, const ByteVector& bytes) {
+  using namespace snapshot;
+  const Bytes key = Bytes(bytes).first(block.key_bytes);
+  const Bytes value = Bytes(bytes).subspan(block.key_bytes);
+  Row again(key.begin(), key.end());
+  Row encoded;
+  if (block.kind == "state-store") {
+    const auto row = decode_store(key, value);
+    if (!row) return {};
+    again = store_key();
+    encoded = encode(again, *row);
+  } else if (block.kind == "state-partition") {
+    const auto row = decode_partition(key, value);
+    if (!row) return {};
+    encoded = encode(again, *row);
+  } else if (block.kind == "state-checkpoint") {
+    const auto row = decode_checkpoint(key, value);
+    if (!row) return {};
+    again = checkpoint_key(*life_of_key(key), row->offset);
+    encoded = encode(again, *row);
+  } else {
+    const auto row = decode_producer(key, value);
+    const auto parts = parse_producer_key(key);
+    if (!row || !parts) return {};
+    again = producer_key(parts->life, parts->id, parts->at);
+    encoded = encode(again, *row ? &**row : nullptr);
+  }
+  again.insert(again.end(), encoded.begin(), encoded.end());
+  return again;
+}
+
 /// Decodes and encodes; nothing if the bytes are refused.
 std::optional<ByteVector> transcode(const Block& block, const ByteVector& bytes) {
   const Offset base(block.base);
@@ -176,6 +211,7 @@ std::optional<ByteVector> transcode(const Block& block, const ByteVector& bytes)
     const auto entries = snapshot::decode_kafka_snapshot(bytes);
     return entries ? std::optional(snapshot::encode_kafka_snapshot(*entries)) : std::nullopt;
   }
+  if (block.kind.starts_with("state-")) return transcode_row(block, bytes);
   if (block.kind == "clean-record") {
     const auto record = store::decode_clean_record(bytes);
     return record ? std::optional(store::encode_clean_record(*record)) : std::nullopt;
@@ -197,9 +233,10 @@ TEST(FormatDoc, HasABlockForEveryKindOfFile) {
   std::set<std::string> kinds;
   for (const Block& block : read_blocks()) kinds.insert(block.kind);
   const std::set<std::string> expected = {
-      "clean-record", "control-batch",      "leader-epochs",     "offset-checkpoint",
-      "offset-index", "partition-metadata", "producer-snapshot", "record-batch",
-      "time-index",   "transaction-index"};
+      "clean-record",     "control-batch",      "leader-epochs",     "offset-checkpoint",
+      "offset-index",     "partition-metadata", "producer-snapshot", "record-batch",
+      "state-checkpoint", "state-partition",    "state-producer",    "state-store",
+      "time-index",       "transaction-index"};
   EXPECT_EQ(kinds, expected);
 }
 

@@ -9,7 +9,7 @@ namespace {
 
 using Kind = OperationKind;
 
-void run(const std::array<std::uint8_t, 12>& configuration,
+void run(const ConfigurationChoices& configuration,
          const std::vector<Operation>& operations) {
   LogMachine machine(configuration);
   for (const Operation& operation : operations) {
@@ -61,6 +61,108 @@ TEST(FoundCases, NoEpochIsLeftByAnOpenAndOneCrashLaterStill) {
 // They were stored, and the log would not open any more.
 TEST(FoundCases, FollowerRefusesBatchesThatOverlap) {
   run({}, {{Kind::kFollower, {0, 0, 0, 0, 0, 1, 99}}, {Kind::kFlush, {}}, {Kind::kCrash, {}}});
+}
+
+// The rows of a checkpoint that had been dropped came back with the next one.
+TEST(FoundCases, ProducersThatATruncationCutOffStayAway) {
+  run({0, 0, 0, 6}, {{Kind::kAppend, {}},
+                     {Kind::kFollower, {0, 0, 0, 0, 0, 1}},
+                     {Kind::kAppendCoordinator, {}},
+                     {Kind::kSetHighWatermark, {}},
+                     {Kind::kAppend, {0, 0, 0, 0, 0, 1}},
+                     {Kind::kTruncate, {61}},
+                     {Kind::kTruncate, {}},
+                     {Kind::kAppendCoordinator, {0, 0, 0, 0, 0, 42}}});
+}
+
+// As above, behind a replay of all that is left, which forgets producers whose data is gone.
+TEST(FoundCases, ProducersThatAReplayForgotStayAway) {
+  run({7, 189, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 142},
+      {{Kind::kFollower, {0, 0, 0, 0, 0, 17}},
+       {Kind::kAppendCoordinator, {}},
+       {Kind::kAppend, {}},
+       {Kind::kAppend, {0, 0, 0, 0, 4}},
+       {Kind::kMarker, {}},
+       {Kind::kAppend, {}},
+       {Kind::kAppend, {0, 0, 0, 0, 0, 3}},
+       {Kind::kApplyRetention, {}},
+       {Kind::kTruncate, {1}},
+       {Kind::kAppend, {}},
+       {Kind::kAppend, {0, 0, 0, 0, 4, 1}}});
+}
+
+// It named the checkpoint that the open had made on its way.
+TEST(FoundCases, AnOpenWithoutTheStateSaysThatAllWasReplayed) {
+  run({0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 11},
+      {{Kind::kMarker, {}}, {Kind::kMarker, {1}}, {Kind::kCrash, {}}});
+}
+
+// The open waited for open transactions to leave the cache.
+TEST(FoundCases, AnOpenEndsWithMoreOpenTransactionsThanTheCacheHolds) {
+  run({0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7},
+      {{Kind::kFollower, {224, 1}}, {Kind::kReopen, {}}});
+}
+
+// The only batch holds the log start and was cut off: the end would lie below the start.
+TEST(FoundCases, ALogCutAroundItsStartOpensAgain) {
+  for (const Kind kind : {Kind::kReopen, Kind::kCrash}) {
+    run({8}, {{Kind::kAppend, {0, 0, 0, 0, 0, 1}},
+              {Kind::kDeleteRecords, {}},
+              {Kind::kTruncate, {0, 0, 5}},
+              {kind, {}},
+              {Kind::kAppend, {}},
+              {kind, {}}});
+  }
+}
+
+// The checkpoint that was left had lost the batch by which an open knows it.
+TEST(FoundCases, ACheckpointHoldsAfterRetentionAndTruncation) {
+  run({0, 0, 0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 9, 0, 0, 12},
+      {{Kind::kFollower, {3, 73, 0, 0, 0, 1}},
+       {Kind::kMarker, {}},
+       {Kind::kSetHighWatermark, {}},
+       {Kind::kApplyRetention, {}},
+       {Kind::kTruncate, {0, 1, 5}},
+       {Kind::kReopen, {}}});
+}
+
+// The log was emptied before the append was refused.
+TEST(FoundCases, ARefusedAppendDoesNotBeginTheLogAnew) {
+  run({5, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 66},
+      {{Kind::kAppend, {}},
+       {Kind::kApplyRetention, {}},
+       {Kind::kFollower, {0, 1, 192, 0, 3, 0, 0, 0, 0, 7}}});
+}
+
+// A checkpoint that retention makes is older than others, which had kept silent of what it says: a
+// transaction that has ended since.
+TEST(FoundCases, ACheckpointMadeBelowOthersOpensNoTransaction) {
+  run({0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 232}, {{Kind::kAppend, {1, 0, 0, 1}},
+                                                          {Kind::kFollower, {0, 0, 0, 0, 0, 1}},
+                                                          {Kind::kAppend, {}},
+                                                          {Kind::kSetHighWatermark, {}},
+                                                          {Kind::kAppend, {}},
+                                                          {Kind::kMarker, {}},
+                                                          {Kind::kAppend, {}},
+                                                          {Kind::kTruncate, {4, 0, 1}},
+                                                          {Kind::kMarker, {1}},
+                                                          {Kind::kRetry, {}},
+                                                          {Kind::kAppend, {}},
+                                                          {Kind::kApplyRetention, {}},
+                                                          {Kind::kCrash, {}}});
+}
+
+// And a producer that has expired since.
+TEST(FoundCases, ACheckpointMadeBelowOthersBringsNobodyBack) {
+  run({211, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 14, 2}, {{Kind::kFollower, {0, 0, 1}},
+                                                        {Kind::kDeleteRecords, {}},
+                                                        {Kind::kRoll, {}},
+                                                        {Kind::kAppend, {0, 0, 0, 0, 0, 3}},
+                                                        {Kind::kMarker, {}},
+                                                        {Kind::kExpireProducers, {1, 227}},
+                                                        {Kind::kAppend, {1, 0, 0, 0, 0, 1}},
+                                                        {Kind::kSetHighWatermark, {1}},
+                                                        {Kind::kApplyRetention, {}}});
 }
 
 }  // namespace

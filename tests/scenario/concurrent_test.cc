@@ -142,7 +142,7 @@ TEST_P(Concurrent, EverybodyAtOnceSeesOneLog) {
     }
   });
   start_loop([this] {
-    EXPECT_LE(log_->producers().size(), std::size_t{kProducers});
+    EXPECT_LE(value_of(log_->producers()).size(), std::size_t{kProducers});
     EXPECT_THAT(log_->check_invariants(), testing::IsEmpty());
     EXPECT_LE(log_->leader_epochs().size(), 40u);
     EXPECT_EQ(log_->epoch_end(LeaderEpoch(-1)).end, kNoOffset);

@@ -177,6 +177,13 @@ Result<void> FaultVfs::create_directory(const std::string& path) {
   return under_.create_directory(path);
 }
 
+Result<void> FaultVfs::remove_directory(const std::string& path) {
+  if (const auto fault = plan_->strike(IoCall::kRemoveDirectory, path)) {
+    return failure(*fault, "remove directory", path);
+  }
+  return under_.remove_directory(path);
+}
+
 Result<void> FaultVfs::sync_directory(const std::string& path) {
   if (const auto fault = plan_->strike(IoCall::kSyncDirectory, path)) {
     return failure(*fault, "sync directory", path);

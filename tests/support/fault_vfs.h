@@ -27,6 +27,7 @@ enum class IoCall : std::uint8_t {
   kRemove,
   kRename,
   kCreateDirectory,
+  kRemoveDirectory,
   kSyncDirectory,
   kLock,
 };
@@ -86,8 +87,13 @@ class FaultVfs final : public Vfs {
   Result<void> remove(const std::string& path) override;
   Result<void> rename(const std::string& from, const std::string& to) override;
   Result<void> create_directory(const std::string& path) override;
+  Result<void> remove_directory(const std::string& path) override;
   Result<void> sync_directory(const std::string& path) override;
   Result<std::unique_ptr<FileLock>> lock(const std::string& path) override;
+  /// What other libraries do with the file is neither counted nor failed.
+  [[nodiscard]] std::optional<std::string> native_path(const std::string& path) const override {
+    return under_.native_path(path);
+  }
 
  private:
   Vfs& under_;

@@ -6,11 +6,6 @@ namespace oncelog::test {
 
 namespace {
 
-template <class T>
-bool contains(const std::vector<T>& values, const T& value) {
-  return std::ranges::find(values, value) != values.end();
-}
-
 Offset bound_of(const LogEnds& ends, Isolation isolation) {
   if (isolation == Isolation::kReplica) return ends.log_end;
   return isolation == Isolation::kReadCommitted ? ends.last_stable_offset : ends.high_watermark;
@@ -23,7 +18,52 @@ std::string text_of(const std::vector<LeaderEpochStart>& epochs) {
   return text;
 }
 
+std::string text_of(const ProducerInfo& producer) {
+  std::string text = "producer " + show(producer.producer_id) + " epoch " + show(producer.epoch) +
+                     " sequence " + show(producer.last_sequence) + " offset " +
+                     show(producer.last_offset) + " coordinator epoch " +
+                     show(producer.coordinator_epoch) + " transaction " +
+                     show(producer.transaction_first_offset.value_or(kNoOffset)) + " time " +
+                     show(producer.last_timestamp) + " batches";
+  for (const ProducerBatch& batch : producer.batches) {
+    text += " [" + show(batch.first_sequence) + ".." + show(batch.last_sequence) + " @" +
+            show(batch.base_offset) + ".." + show(batch.last_offset) + " time " +
+            show(batch.max_timestamp) + "]";
+  }
+  return text;
+}
+
+std::vector<ProducerInfo> infos_of(const ModelProducers& producers) {
+  std::vector<ProducerInfo> infos;
+  for (const auto& [id, producer] : producers) {
+    ProducerInfo& info = infos.emplace_back();
+    info.producer_id = id;
+    info.epoch = producer.epoch;
+    if (!producer.window.empty()) {
+      info.last_sequence = producer.window.back().last_sequence;
+      info.last_offset = producer.window.back().last_offset;
+    }
+    info.coordinator_epoch = producer.coordinator_epoch;
+    info.transaction_first_offset = producer.transaction_first_offset;
+    info.last_timestamp = producer.last_timestamp;
+    info.batches = producer.window;
+  }
+  return infos;
+}
+
+std::string joined(const std::vector<std::string>& lines) {
+  std::string text;
+  for (const std::string& line : lines) text += "\n  " + line;
+  return text.empty() ? "\n  none" : text;
+}
+
 }  // namespace
+
+std::vector<std::string> texts_of(const std::vector<ProducerInfo>& producers) {
+  std::vector<std::string> texts;
+  for (const ProducerInfo& producer : producers) texts.push_back(text_of(producer));
+  return texts;
+}
 
 void LogComparison::check_state(const std::vector<Timestamp>& times) {
   check_ends();
@@ -51,26 +91,20 @@ void LogComparison::check_ends() {
 }
 
 void LogComparison::check_producers() {
-  const std::vector<ProducerInfo> seen = log_.producers();
-  const auto expected = model_.producers();
-  require_equal(seen.size(), expected.size(), "number of producers");
-  std::size_t index = 0;
-  for (const auto& [id, producer] : expected) {
-    const ProducerInfo& info = seen[index++];
-    const std::string who = "producer " + show(id) + ": ";
-    require_equal(info.producer_id, id, who + "id");
-    require_equal(info.epoch, producer.epoch, who + "epoch");
-    const bool has_batch = !producer.window.empty();
-    require_equal(info.last_sequence,
-                  has_batch ? producer.window.back().last_sequence : kNoSequence,
-                  who + "last sequence");
-    require_equal(info.last_offset, has_batch ? producer.window.back().last_offset : kNoOffset,
-                  who + "last offset");
-    require_equal(info.coordinator_epoch, producer.coordinator_epoch, who + "coordinator epoch");
-    require_equal(info.transaction_first_offset.value_or(kNoOffset),
-                  producer.transaction_first_offset.value_or(kNoOffset),
-                  who + "first offset of its transaction");
-    require_equal(info.last_timestamp, producer.last_timestamp, who + "last timestamp");
+  const auto seen = texts_of(require_value(log_.producers(), "producers"));
+  const auto expected = texts_of(infos_of(model_.producers()));
+  require(seen == expected,
+          "producers are" + joined(seen) + "\nthe oracle says" + joined(expected));
+}
+
+void LogComparison::settle_expiries() {
+  const auto seen = texts_of(require_value(log_.producers(), "producers"));
+  const std::size_t certain = model_.certain_expiry_count();
+  for (std::size_t kept = model_.expiry_count(); kept >= certain; --kept) {
+    if (texts_of(infos_of(model_.producers_with(kept))) == seen) {
+      return model_.settle_expiries(kept);
+    }
+    if (kept == 0) return;
   }
 }
 
@@ -91,29 +125,40 @@ void LogComparison::check_epochs() {
 void LogComparison::check_aborted_index() {
   std::vector<ModelTransaction> expected;
   for (const ModelTransaction& transaction : model_.transactions()) {
-    if (transaction.is_aborted) expected.push_back(transaction);
+    if (transaction.is_aborted && *transaction.marker_offset >= model_.first_base()) {
+      expected.push_back(transaction);
+    }
   }
   std::ranges::sort(expected, {}, &ModelTransaction::marker_offset);
   const auto seen = log_.aborted_transactions();
-  require_equal(seen.size(), expected.size(), "number of aborted transactions");
   const std::vector<Offset> bases = log_.segments();
-  for (std::size_t i = 0; i < seen.size(); ++i) {
-    const Offset marker = *expected[i].marker_offset;
-    require_equal(seen[i].producer_id, expected[i].producer_id,
-                  "producer of an aborted transaction");
-    require_equal(seen[i].first_offset, expected[i].first_offset, "its first offset");
-    require_equal(seen[i].last_offset, marker, "its marker");
+  std::size_t i = 0;
+  for (const ModelTransaction& transaction : expected) {
+    const Offset marker = *transaction.marker_offset;
+    const std::string what = " of the aborted transaction with marker " + show(marker);
+    if (i == seen.size() || seen[i].last_offset != marker) {
+      // Where the index was made anew when its batches were gone, it is no transaction any more.
+      require(!transaction.first_left, "no index entry" + what);
+      continue;
+    }
+    const AbortedTransactionEntry& entry = seen[i++];
+    require_equal(entry.producer_id, transaction.producer_id, "producer" + what);
+    require(transaction.may_begin_at(entry.first_offset),
+            "first offset" + what + " is " + show(entry.first_offset) + ", the oracle says " +
+                show(transaction.first_offset()));
     const auto above = std::ranges::upper_bound(bases, marker);
-    require_equal(seen[i].segment, *std::prev(above), "the segment of its index entry");
-    require(contains(expected[i].last_stable_offsets, seen[i].last_stable_offset),
-            "its last stable offset is " + show(seen[i].last_stable_offset) + ", the oracle says " +
-                show(expected[i].last_stable_offsets.front()));
+    require_equal(entry.segment, *std::prev(above), "segment of the index entry" + what);
+    require(transaction.may_have_last_stable_offset(entry.last_stable_offset),
+            "last stable offset" + what + " is " + show(entry.last_stable_offset) +
+                ", the oracle says " + show(transaction.last_stable_offsets.front()));
   }
+  require_equal(i, seen.size(), "number of aborted transactions that have been");
 }
 
 void LogComparison::check_segments() {
   const std::vector<Offset> bases = log_.segments();
   require(!bases.empty() && bases.back() <= model_.log_end(), "segments");
+  require_equal(bases.front(), model_.first_base(), "base of the first segment");
   for (std::size_t i = 1; i < bases.size(); ++i) {
     require(bases[i - 1] < bases[i], "segments are not in order");
     for (const ModelBatch& batch : model_.batches()) {
@@ -167,15 +212,28 @@ Offset LogComparison::check_batches(Bytes bytes, Offset from, Offset bound) {
   return end;
 }
 
+/// 9.4: aborted transactions that touch the batches in [from, until) must be listed, those that end
+/// behind `from` may.
 void LogComparison::check_aborted_list(const std::vector<AbortedTransaction>& seen, Offset from,
                                        Offset until) {
-  for (const AbortedTransaction& needed : model_.must_list_aborted(from, until)) {
-    require(contains(seen, needed), "the aborted transaction at " + show(needed.first_offset) +
-                                        " is missing from the list");
+  std::vector<ModelTransaction> possible;
+  for (const ModelTransaction& transaction : model_.transactions()) {
+    if (transaction.is_aborted && *transaction.marker_offset >= from) {
+      possible.push_back(transaction);
+    }
   }
-  const auto possible = model_.must_list_aborted(from, model_.log_end());
+  const auto is_entry_of = [](const AbortedTransaction& listed, const ModelTransaction& one) {
+    return listed.producer_id == one.producer_id && one.may_begin_at(listed.first_offset);
+  };
+  for (const ModelTransaction& needed : possible) {
+    if (!needed.first_left || *needed.first_left >= until) continue;
+    require(std::ranges::any_of(seen, [&](const auto& one) { return is_entry_of(one, needed); }),
+            "the aborted transaction at " + show(needed.first_offset()) +
+                " is missing from the list");
+  }
   for (const AbortedTransaction& listed : seen) {
-    require(contains(possible, listed),
+    const auto is_of_this = [&](const auto& one) { return is_entry_of(listed, one); };
+    require(std::ranges::any_of(possible, is_of_this),
             "no aborted transaction is at " + show(listed.first_offset));
   }
 }

@@ -44,6 +44,9 @@ T require_value(Result<T> result, const std::string& what) {
   if constexpr (!std::is_void_v<T>) return *std::move(result);
 }
 
+/// Each producer with all that is known of it, in words.
+[[nodiscard]] std::vector<std::string> texts_of(const std::vector<ProducerInfo>& producers);
+
 /// Compares; throws Disagreement.
 class LogComparison {
  public:
@@ -51,6 +54,9 @@ class LogComparison {
 
   /// Ends, producers, epochs, aborted transactions, segments, look-ups by these times, invariants.
   void check_state(const std::vector<Timestamp>& times);
+  /// After a crash or a truncation: finds the checkpoint that the producers come from, among those
+  /// that they may come from, by the expiries that it contains: all of them, where that fits.
+  void settle_expiries();
   /// All records and batches from `from` on, in fetches of `bytes_max`.
   void check_read(Offset from, Isolation isolation, std::int64_t bytes_max);
   /// How much one fetch answers, with and without the right to one whole batch (11.5, 11.7).

@@ -90,12 +90,17 @@ class LogFixture : public testing::Test {
     for (const auto& [epoch, start] : log_->leader_epochs()) {
       out << ' ' << epoch.value() << '@' << start.value();
     }
-    for (const ProducerInfo& producer : log_->producers()) {
+    for (const ProducerInfo& producer : value_of(log_->producers())) {
       out << "\nproducer " << producer.producer_id.value() << " epoch " << producer.epoch.value()
           << " sequence " << producer.last_sequence.value() << " offset "
           << producer.last_offset.value() << " coordinator " << producer.coordinator_epoch.value()
           << " transaction " << producer.transaction_first_offset.value_or(kNoOffset).value()
           << " time " << producer.last_timestamp.value();
+      for (const ProducerBatch& batch : producer.batches) {
+        out << " [" << batch.first_sequence.value() << ' ' << batch.last_sequence.value() << ' '
+            << batch.base_offset.value() << ' ' << batch.last_offset.value() << ' '
+            << batch.max_timestamp.value() << ']';
+      }
     }
     for (const AbortedTransactionEntry& entry : log_->aborted_transactions()) {
       out << "\naborted " << entry.segment.value() << ' ' << entry.producer_id.value() << ' '

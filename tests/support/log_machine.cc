@@ -1,23 +1,23 @@
-// log_machine.cc: the operations. Epochs, ends and reopening: log_machine_reopen.cc.
+// log_machine.cc: configuration, and what is done around each operation.
+//
+// The operations: log_machine_appends.cc, log_machine_cuts.cc (what takes something away),
+// log_machine_reopen.cc, log_machine_verbs.cc (the others).
 #include "support/log_machine.h"
 
 #include <algorithm>
-
-#include "support/files.h"
 
 namespace oncelog::test {
 
 namespace {
 
 constexpr std::int64_t kNow = 1'700'000'000'000;
-constexpr std::int32_t kSequenceMax = 2147483647;
 
 template <class T, std::size_t kCount>
 T pick(const std::array<T, kCount>& values, std::uint8_t by) {
   return values[by % kCount];
 }
 
-PartitionOptions choose_options(const std::array<std::uint8_t, 12>& by) {
+PartitionOptions choose_options(const ConfigurationChoices& by) {
   using Policy = HighWatermarkPolicy;
   PartitionOptions options;
   TopicConfig& config = options.config;
@@ -37,13 +37,26 @@ PartitionOptions choose_options(const std::array<std::uint8_t, 12>& by) {
   config.segment_ms = pick(std::array<std::int64_t, 2>{604'800'000, 5000}, by[9]);
   if (by[10] % 4 == 3) config.flush_messages = 10;
   options.leader_epoch = LeaderEpoch(by[11] % 3);
+  config.producer_id_expiration_ms =
+      pick(std::array<std::int64_t, 4>{86'400'000, 500, 3000, 8'000'000}, by[14]);
+  config.retention_bytes = pick(std::array<std::int64_t, 5>{-1, 0, 300, 1000, 3000}, by[15]);
+  config.retention_ms =
+      pick(std::array<std::int64_t, 5>{604'800'000, -1, 0, 1500, 8'000'000}, by[15] / 5);
   return options;
 }
 
-/// Timestamps of the batch are as they were stored; those of LogAppendTime cannot be sent.
-ModelBatch as_sent(ModelBatch batch) {
-  batch.timestamp_type = TimestampType::kCreateTime;
-  return batch;
+StoreOptions choose_store_options(const ConfigurationChoices& by) {
+  StoreOptions options;
+  options.kafka_handover = by[0] < 128;
+  options.producer_cache_bytes =
+      pick(std::array<std::int64_t, 4>{64 << 20, 1, 600, 4096}, by[12] / 4);
+  options.checkpoint_interval_records =
+      pick(std::array<std::int64_t, 3>{1'000'000, 1, 7}, by[13]);
+  options.checkpoint_interval_bytes = pick(std::array<std::int64_t, 2>{64 << 20, 500}, by[13] / 3);
+  options.state_map_bytes =
+      pick(std::array<std::int64_t, 2>{std::int64_t{64} << 30, 1 << 18}, by[13] / 6);
+  options.state_walk_bytes_max = pick(std::array<std::int64_t, 2>{64 << 20, 0}, by[13] / 12);
+  return options;
 }
 
 }  // namespace
@@ -52,48 +65,32 @@ std::string Operation::text() const {
   static constexpr std::array<std::string_view, kOperationKinds> kNames = {
       "append", "retry",     "malformed", "coordinator", "marker", "follower",
       "epoch",  "watermark", "start",     "roll",        "flush",  "durable",
-      "clock",  "read",      "probe",     "reopen",      "crash"};
+      "clock",  "read",      "probe",     "reopen",      "crash",  "truncate",
+      "fully",  "delete",    "retention", "expire",      "checkpoint"};
   std::string text(kNames[static_cast<std::size_t>(kind)]);
   for (const std::uint8_t by : choices) text += " " + std::to_string(by);
   return text;
 }
 
-std::vector<std::byte> encode(const ModelBatch& batch, bool is_from_leader) {
-  const Offset base = is_from_leader ? batch.base_offset : Offset(0);
-  const LeaderEpoch leader_epoch = is_from_leader ? batch.leader_epoch : kNoLeaderEpoch;
-  if (batch.marker) {
-    return build_marker({base, leader_epoch, batch.marker->type, batch.producer_id,
-                         batch.producer_epoch, batch.marker->coordinator_epoch,
-                         batch.records.front().timestamp});
-  }
-  RecordBatchBuilder builder({base,
-                              leader_epoch,
-                              batch.codec,
-                              {},
-                              batch.timestamp_type,
-                              batch.is_transactional,
-                              batch.producer_id,
-                              batch.producer_epoch,
-                              batch.base_sequence});
-  for (const ModelRecord& record : batch.records) {
-    NewRecord added;
-    added.timestamp = record.timestamp;
-    if (record.key) added.key = as_bytes(*record.key);
-    if (record.value) added.value = as_bytes(*record.value);
-    require_value(builder.add(added), "builder");
-  }
-  return require_value(builder.build(), "builder");
+StateMode LogMachine::choose_state_mode(const ConfigurationChoices& choices) {
+  return pick(
+      std::array{StateMode::kKept, StateMode::kKept, StateMode::kNone, StateMode::kDeleted},
+      choices[12]);
 }
 
-LogMachine::LogMachine(const std::array<std::uint8_t, 12>& choices)
+LogMachine::LogMachine(const ConfigurationChoices& choices, StateMode state_mode)
     : vfs_(posix_vfs()),
       clock_(Timestamp(kNow)),
+      state_mode_(state_mode),
+      store_options_(choose_store_options(choices)),
       options_(choose_options(choices)),
       model_(options_) {
   vfs_.plan().set_skips_syncs(true);  // no power is lost here, and a disk would be slow
+  producer_count_ = pick(std::array{4u, 4u, 40u}, choices[12] / 16);
   store_options_.vfs = &vfs_;
   store_options_.clock = &clock_;
-  store_options_.kafka_handover = choices[0] < 128;
+  store_options_.producer_state =
+      has_state_store() ? ProducerStateStore::kLmdb : ProducerStateStore::kNone;
   open_store();
   open_partition();
 }
@@ -108,7 +105,33 @@ void LogMachine::open_partition() {
 
 void LogMachine::run(const Operation& operation) {
   operation_ = operation;
-  switch (operation.kind) {
+  const std::vector<Offset> bases = log_->segments();
+  run_kind();
+  // A checkpoint is due after a roll, for an offset between the roll and the end.
+  const bool is_append = operation.kind <= OperationKind::kFollower;
+  const bool may_have_rolled = is_append || operation.kind == OperationKind::kRoll ||
+                               operation.kind == OperationKind::kProbeWindows;
+  if (may_have_rolled && log_->segments().back() > bases.back()) {
+    model_.note_checkpoint(Offset(0), model_.log_end());
+  }
+  note_durable(durable_end_);
+  check_everything();
+  ++tally_["steps " + configuration_text()];
+}
+
+std::string LogMachine::configuration_text() const {
+  using Policy = HighWatermarkPolicy;
+  std::string text = "with the state kept";
+  if (state_mode_ == StateMode::kDeleted) text = "with the state deleted";
+  if (state_mode_ == StateMode::kNone) text = "without a state";
+  const Policy policy = options_.high_watermark;
+  return text + (policy == Policy::kManual ? ", watermark manual"
+                                           : policy == Policy::kLogEnd ? ", watermark the end"
+                                                                       : ", watermark durable");
+}
+
+void LogMachine::run_kind() {
+  switch (operation_.kind) {
     case OperationKind::kAppend:
       run_append();
       break;
@@ -140,8 +163,7 @@ void LogMachine::run(const Operation& operation) {
       require_value(log_->roll(), "roll");
       break;
     case OperationKind::kFlush:
-      require_equal(require_value(log_->flush(), "flush"), model_.log_end(), "recovery point");
-      note_durable(model_.log_end());
+      run_flush();
       break;
     case OperationKind::kWaitDurable:
       require_value(log_->wait_durable(model_.log_end()), "wait_durable");
@@ -162,9 +184,25 @@ void LogMachine::run(const Operation& operation) {
     case OperationKind::kCrash:
       run_reopen(false);
       break;
+    case OperationKind::kTruncate:
+      run_truncate();
+      break;
+    case OperationKind::kTruncateFully:
+      run_truncate_fully();
+      break;
+    case OperationKind::kDeleteRecords:
+      run_delete_records();
+      break;
+    case OperationKind::kApplyRetention:
+      run_apply_retention();
+      break;
+    case OperationKind::kExpireProducers:
+      run_expire_producers();
+      break;
+    case OperationKind::kCheckpoint:
+      run_checkpoint();
+      break;
   }
-  note_durable(durable_end_);
-  check_everything();
 }
 
 void LogMachine::check_everything() {
@@ -174,267 +212,31 @@ void LogMachine::check_everything() {
                             Timestamp(now + 2001)});
 }
 
-/// The durable end goes up only; a watermark of policy durable goes with it.
+std::string LogMachine::answers() const {
+  const LogEnds ends = log_->ends();
+  std::string text = "log start " + show(ends.log_start) + ", LSO " +
+                     show(ends.last_stable_offset) + ", high watermark " +
+                     show(ends.high_watermark) + ", log end " + show(ends.log_end);
+  for (const LeaderEpochStart& entry : log_->leader_epochs()) {
+    text += "\nepoch " + show(entry.epoch) + " from " + show(entry.start);
+  }
+  for (const std::string& producer : texts_of(require_value(log_->producers(), "producers"))) {
+    text += "\n" + producer;
+  }
+  for (const AbortedTransactionEntry& entry : log_->aborted_transactions()) {
+    text += "\naborted by " + show(entry.producer_id) + " from " + show(entry.first_offset) +
+            " to " + show(entry.last_offset);
+  }
+  return text;
+}
+
+/// The durable end goes back by truncation only; a watermark of policy durable goes with it.
 void LogMachine::note_durable(Offset at_least) {
   const Offset seen = log_->ends().durable_end;
   require(seen >= at_least && seen >= durable_end_ && seen <= model_.log_end(),
           "durable end is " + show(seen) + ", was " + show(durable_end_));
   if (seen > durable_end_) model_.note_synced();
   durable_end_ = seen;
-}
-
-// ---- appends
-
-Timestamp LogMachine::choose_timestamp(std::uint8_t by) const {
-  const std::int64_t now = clock_.now().value();
-  switch (by % 16) {
-    case 15:
-      return kNoTimestamp;
-    case 14:
-      return Timestamp(now - 2000);
-    case 13:
-      return Timestamp(now + 2000);
-    case 12:
-      return Timestamp(now - 7'000'000);
-    case 11:
-      return Timestamp(1000 + by);
-    default:
-      return Timestamp(now + by % 7 - by % 5);
-  }
-}
-
-ModelBatch LogMachine::choose_batch(bool is_client) {
-  ModelBatch batch;
-  batch.codec = choice(4) % 8 < 4 ? Codec::kNone : static_cast<Codec>(choice(4) % 5);
-  const int count = 1 + choice(5) % 4;
-  for (int i = 0; i < count; ++i) {
-    ModelRecord record;
-    record.timestamp = choose_timestamp(static_cast<std::uint8_t>(choice(6) + i * (choice(7) % 4)));
-    if (choice(5) % 8 < 5) record.key = "k" + std::to_string(i);
-    if (choice(5) % 16 < 13) record.value = std::string(choice(4) % 32, static_cast<char>('a' + i));
-    batch.records.push_back(record);
-  }
-  if (is_rare(0, 8)) {  // no producer
-    batch.is_transactional = is_rare(3, 32);
-    return batch;
-  }
-  batch.producer_id = ProducerId(choice(0) % 4);
-  const auto producers = model_.producers();
-  const auto known = producers.find(batch.producer_id);
-  const bool is_known = known != producers.end();
-  int epoch = is_known ? known->second.epoch.value() : choice(1) % 3;
-  if (is_rare(1, 12)) epoch += 1;
-  if (is_rare(1, 13)) epoch -= 1;
-  if (is_rare(1, 29)) epoch += 5;
-  batch.producer_epoch = ProducerEpoch(static_cast<std::int16_t>(std::max(epoch, -1)));
-  std::int64_t sequence = 0;
-  if (!is_known && is_rare(2, 3)) sequence = kSequenceMax - choice(2) % 3;
-  if (is_known && batch.producer_epoch == known->second.epoch && !known->second.window.empty()) {
-    sequence = std::int64_t{known->second.window.back().last_sequence.value()} + 1;
-  }
-  if (is_rare(2, 12)) sequence += 1;
-  if (is_rare(2, 13)) sequence -= 1;
-  if (is_rare(2, 31)) sequence = 0;
-  if (is_rare(2, 37)) sequence = kSequenceMax;
-  if (sequence > kSequenceMax) sequence -= std::int64_t{kSequenceMax} + 1;
-  if (!is_client && !is_rare(2, 3)) sequence = -1;
-  batch.base_sequence = Sequence(static_cast<std::int32_t>(std::max<std::int64_t>(sequence, -1)));
-  const bool is_open = is_known && known->second.transaction_first_offset;
-  batch.is_transactional = is_open ? !is_rare(3, 16) : choice(3) % 2 == 1;
-  return batch;
-}
-
-void LogMachine::append(const ModelBatch& batch, AppendOrigin origin) {
-  const std::vector<std::byte> bytes = encode(batch, false);
-  const ModelAnswer expected =
-      model_.append_as_leader(batch, origin, std::ssize(bytes), clock_.now());
-  LeaderAppendOptions options{origin, {}};
-  if (is_rare(7, 8)) options.level = Level::kDurable;
-  const Result<Appended> seen = log_->append_as_leader(bytes, options);
-  check_answer(seen, expected);
-  const Level level = options.level.value_or(options_.level);
-  if (seen && level == Level::kDurable) {
-    require(seen->level == Level::kDurable, "the append did not reach its level");
-    note_durable(seen->last_offset + 1);
-  }
-}
-
-void LogMachine::check_answer(const Result<Appended>& seen, const ModelAnswer& expected) {
-  const ErrorCode code = seen ? ErrorCode::NONE : seen.error().code;
-  ++tally_[seen && seen->is_duplicate ? "duplicate" : show(code)];
-  if (code != expected.code) {
-    throw Disagreement("append gives " +
-                       (seen ? "offset " + show(seen->base_offset) : seen.error().text()) +
-                       ", the oracle says " + show(expected.code));
-  }
-  if (!seen) {
-    require(!seen.error().context.empty(), "an error without context");
-    return;
-  }
-  require_equal(seen->base_offset, expected.base_offset, "base offset of an append");
-  require_equal(seen->last_offset, expected.last_offset, "last offset of an append");
-  require_equal(seen->is_duplicate, expected.is_duplicate, "is_duplicate");
-  require_equal(seen->append_time, expected.append_time, "append time");
-  require_equal(seen->log_start, model_.log_start(), "log start of an append");
-}
-
-void LogMachine::run_append() { append(choose_batch(true), AppendOrigin::kClient); }
-
-void LogMachine::run_coordinator() { append(choose_batch(false), AppendOrigin::kCoordinator); }
-
-void LogMachine::run_retry() {
-  std::vector<ModelBatch> sent;
-  for (const ModelBatch& batch : model_.batches()) {
-    if (!batch.marker && batch.base_sequence != kNoSequence) sent.push_back(batch);
-  }
-  if (sent.empty()) return;
-  // The newest is the likeliest.
-  const std::size_t back = static_cast<std::size_t>(choice(0)) % (choice(1) % 2 == 0 ? 6 : 256);
-  ModelBatch batch = as_sent(sent[sent.size() - 1 - back % sent.size()]);
-  if (is_rare(2, 12) && batch.records.size() > 1) batch.records.pop_back();
-  if (is_rare(2, 13)) batch.records.push_back(batch.records.back());
-  append(batch, AppendOrigin::kClient);
-}
-
-void LogMachine::run_malformed() {
-  ModelBatch batch = choose_batch(true);
-  const auto refused = [&](Bytes bytes, ErrorCode code) {
-    ModelAnswer expected;
-    expected.code = code;
-    check_answer(log_->append_as_leader(bytes), expected);
-  };
-  switch (choice(0) % 7) {
-    case 0: {
-      std::vector<std::byte> bytes = encode(batch, false);
-      bytes[17 + choice(1) % (bytes.size() - 17)] ^= std::byte{0x40};
-      return refused(bytes, ErrorCode::CORRUPT_MESSAGE);
-    }
-    case 1: {
-      const std::vector<std::byte> bytes = encode(batch, false);
-      return refused(Bytes(bytes).first(choice(1) % bytes.size()), ErrorCode::NONE);
-    }
-    case 2: {
-      std::vector<std::byte> bytes = encode(batch, false);
-      const std::vector<std::byte> again = bytes;
-      bytes.insert(bytes.end(), again.begin(), again.end());
-      return refused(bytes, ErrorCode::INVALID_RECORD);
-    }
-    case 3:
-      batch.records.front().value = std::string(
-          static_cast<std::size_t>(options_.config.segment_bytes + choice(1) * 1000), 'v');
-      batch.codec = Codec::kNone;
-      if (options_.config.compression_type || options_.config.segment_bytes >= 1 << 20) return;
-      return append(batch, AppendOrigin::kClient);
-    case 4:
-      batch = {};
-      batch.producer_id = ProducerId(choice(1) % 4);
-      batch.producer_epoch = ProducerEpoch(choice(2));
-      batch.marker = ModelMarker{};
-      batch.records = {{clock_.now(), {}, {}}};
-      return append(batch, AppendOrigin::kClient);
-    case 5:
-      batch.base_offset = Offset(1 + choice(1));
-      return refused(encode(batch, true), ErrorCode::INVALID_RECORD);
-    default:
-      batch.timestamp_type = TimestampType::kLogAppendTime;
-      return append(batch, AppendOrigin::kClient);
-  }
-}
-
-void LogMachine::run_marker() {
-  ModelBatch marker;
-  marker.producer_id = ProducerId(choice(0) % 4);
-  const ModelProducer known = model_.producers()[marker.producer_id];
-  int epoch = std::max<int>(known.epoch.value(), 0);
-  if (is_rare(1, 5)) epoch += 1;
-  if (is_rare(1, 11)) epoch -= 1;
-  marker.producer_epoch = ProducerEpoch(static_cast<std::int16_t>(epoch));
-  int coordinator_epoch = std::max(known.coordinator_epoch.value(), 0);
-  if (is_rare(2, 5)) coordinator_epoch += 1;
-  if (is_rare(2, 11)) coordinator_epoch = std::max(coordinator_epoch - 1, 0);
-  marker.marker = ModelMarker{choice(3) % 2 == 0 ? MarkerType::kCommit : MarkerType::kAbort,
-                              CoordinatorEpoch(coordinator_epoch)};
-  marker.is_transactional = true;
-  marker.records = {{choose_timestamp(choice(4)), {}, {}}};
-  MarkerFields fields{{},
-                      {},
-                      marker.marker->type,
-                      marker.producer_id,
-                      marker.producer_epoch,
-                      marker.marker->coordinator_epoch,
-                      marker.records.front().timestamp};
-  if (fields.timestamp == kNoTimestamp) marker.records.front().timestamp = clock_.now();
-  const ModelAnswer expected = model_.append_as_leader(
-      marker, AppendOrigin::kCoordinator, std::ssize(encode(marker, false)), clock_.now());
-  check_answer(log_->append_marker(fields), expected);
-}
-
-ModelBatch LogMachine::choose_follower_batch(std::minstd_rand& random, Offset base,
-                                             LeaderEpoch epoch) const {
-  const auto one_of = [&](unsigned n) { return random() / 16 % n; };
-  ModelBatch batch;
-  batch.base_offset = base;
-  batch.leader_epoch = epoch;
-  const auto producers = model_.producers();
-  if (one_of(8) != 0) {
-    batch.producer_id = ProducerId(one_of(4));
-    const auto known = producers.find(batch.producer_id);
-    const bool is_known = known != producers.end();
-    int producer_epoch = is_known ? known->second.epoch.value() : static_cast<int>(one_of(3));
-    if (one_of(6) == 0) producer_epoch += static_cast<int>(one_of(3)) - 1;
-    batch.producer_epoch = ProducerEpoch(static_cast<std::int16_t>(std::max(producer_epoch, 0)));
-    batch.base_sequence = Sequence(static_cast<std::int32_t>(one_of(20)));
-    const bool is_open = is_known && known->second.transaction_first_offset;
-    batch.is_transactional = one_of(2) == 0 || (is_open && one_of(10) != 0);
-    if (one_of(3) == 0) {
-      batch.marker = ModelMarker{one_of(2) == 0 ? MarkerType::kCommit : MarkerType::kAbort,
-                                 CoordinatorEpoch(static_cast<std::int32_t>(one_of(3)))};
-      batch.is_transactional = true;
-      batch.base_sequence = kNoSequence;
-      batch.records = {{choose_timestamp(static_cast<std::uint8_t>(one_of(256))), {}, {}}};
-      return batch;
-    }
-  }
-  batch.codec = static_cast<Codec>(one_of(5));
-  if (one_of(4) == 0) batch.timestamp_type = TimestampType::kLogAppendTime;
-  const Timestamp timestamp = choose_timestamp(static_cast<std::uint8_t>(one_of(256)));
-  for (auto left = 1 + one_of(3); left > 0; --left) {
-    batch.records.push_back({timestamp, "key", std::string(one_of(20), 'f')});
-  }
-  return batch;
-}
-
-void LogMachine::run_follower() {
-  std::minstd_rand random(choice(0) * 65536u + choice(1) * 256u + choice(2) + 1u);
-  const Offset end = model_.log_end();
-  const auto epochs = model_.leader_epochs();
-  LeaderEpoch epoch =
-      std::max(epochs.empty() ? LeaderEpoch(0) : epochs.back().epoch, model_.leader_epoch());
-  if (is_rare(3, 6)) epoch = epoch + 1;
-  if (is_rare(3, 17)) epoch = std::max(epoch - 2, LeaderEpoch(0));
-  if (is_rare(3, 61)) epoch = kNoLeaderEpoch;
-  Offset base = end;
-  if (is_rare(4, 8)) base = base + 1 + choice(5) % 8;
-  if (is_rare(4, 63)) base = base + 3'000'000'000;
-  if (is_rare(4, 25) && end > Offset(0)) base = end - 1;
-  std::vector<ModelBatch> batches;
-  std::vector<std::byte> bytes;
-  for (int left = 1 + choice(5) % 3; left > 0; --left) {
-    batches.push_back(choose_follower_batch(random, base, epoch));
-    const std::vector<std::byte> encoded = encode(batches.back(), true);
-    bytes.insert(bytes.end(), encoded.begin(), encoded.end());
-    base = batches.back().next_offset();
-    if (is_rare(6, 8)) base = base + choice(6) % 5;
-    if (is_rare(6, 50)) base = base - 1;
-    if (is_rare(7, 9)) epoch = epoch + 1;
-  }
-  if (std::ssize(bytes) > options_.config.segment_bytes) return;
-  FollowerAppendOptions options;
-  const bool is_watermark_free = options_.high_watermark != HighWatermarkPolicy::kDurable;
-  if (is_watermark_free && choice(7) % 2 == 1) options.leader_high_watermark = end + choice(6) % 4;
-  const ModelAnswer expected =
-      model_.append_as_follower(batches, options.leader_high_watermark, options.leader_log_start);
-  check_answer(log_->append_as_follower(bytes, options), expected);
 }
 
 }  // namespace oncelog::test

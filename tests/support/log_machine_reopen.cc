@@ -1,7 +1,7 @@
-// log_machine_reopen.cc: epochs, ends, closing and opening again, and what may happen to the files
-// in between.
+// log_machine_reopen.cc: closing and opening again, and what may happen to the files in between.
 #include <algorithm>
 #include <filesystem>
+#include <utility>
 
 #include "support/files.h"
 #include "support/log_machine.h"
@@ -26,97 +26,59 @@ std::vector<std::string> files_with(const std::string& directory,
 
 }  // namespace
 
-void LogMachine::run_assign_epoch() {
-  const auto epochs = model_.leader_epochs();
-  LeaderEpoch epoch = epochs.empty() ? LeaderEpoch(0) : epochs.back().epoch + choice(0) % 3;
-  if (is_rare(1, 8)) epoch = epoch - 2;
-  const Result<void> seen = log_->assign_leader_epoch(epoch);
-  if (epoch < LeaderEpoch(0)) {
-    require(!seen && seen.error().code == ErrorCode::INVALID_REQUEST, "a negative leader epoch");
-    return;
-  }
-  require_value(seen, "assign_leader_epoch");
-  model_.assign_epoch(epoch);
-}
-
-void LogMachine::run_set_high_watermark() {
-  if (options_.high_watermark == HighWatermarkPolicy::kDurable) return;
-  Offset to = model_.log_end();
-  if (choice(0) % 3 == 1) to = model_.log_start() + choice(1) - 1;
-  if (choice(0) % 3 == 2) to = to + 2 - choice(1) % 12;
-  const Offset seen = require_value(log_->set_high_watermark(to), "set_high_watermark");
-  require_equal(seen, model_.set_high_watermark(to), "high watermark");
-}
-
-void LogMachine::run_raise_log_start() {
-  const Offset start = model_.log_start();
-  const std::int64_t room = model_.high_watermark() - start;
-  FollowerAppendOptions options;
-  options.leader_log_start =
-      start + (is_rare(1, 16) ? room + 1 + choice(0) : choice(0) % (room / 3 + 2));
-  const ModelAnswer expected = model_.append_as_follower({}, {}, options.leader_log_start);
-  check_answer(log_->append_as_follower({}, options), expected);
-}
-
-void LogMachine::run_read() {
-  const LogEnds ends = log_->ends();
-  const std::int64_t length = ends.log_end - ends.log_start;
-  Offset from = ends.log_start + (length == 0 ? 0 : choice(0) * length / 256);
-  if (is_rare(1, 16)) from = ends.log_end;
-  const std::int64_t bytes_max = is_rare(2, 3) ? choice(3) * 4 : 1 << 20;
-  for (const Isolation isolation :
-       {Isolation::kReadUncommitted, Isolation::kReadCommitted, Isolation::kReplica}) {
-    comparison().check_read(from, isolation, bytes_max);
-    comparison().check_budget(from, isolation, choice(3));
-    for (const Offset outside : {ends.log_start - 1, ends.log_end + 1}) {
-      const auto fetched = log_->fetch(outside, {.isolation = isolation});
-      require(!fetched && fetched.error().code == ErrorCode::OFFSET_OUT_OF_RANGE,
-              "a fetch outside of the log");
-    }
-  }
-}
-
-/// The batches of each producer, newest first, are duplicates as far as its window goes, and
-/// refused beyond.
-void LogMachine::run_probe_windows() {
-  const std::vector<ModelBatch> batches = model_.batches();
-  for (const auto& [id, producer] : model_.producers()) {
-    int probed = 0;
-    for (auto batch = batches.rbegin(); batch != batches.rend() && probed < 7; ++batch) {
-      if (batch->producer_id != id || batch->marker || batch->base_sequence == kNoSequence)
-        continue;
-      ++probed;
-      ModelBatch again = *batch;
-      again.timestamp_type = TimestampType::kCreateTime;
-      append(again, AppendOrigin::kClient);
-    }
-  }
-}
-
 void LogMachine::run_reopen(bool is_clean) {
-  std::int64_t torn_bytes = 0;
-  const std::shared_ptr<PartitionLog> old = log_;
-  log_.reset();
+  ReopenCase reopened{.is_clean = is_clean, .bases = log_->segments()};
+  const std::shared_ptr<PartitionLog> old = std::exchange(log_, nullptr);
   if (is_clean && is_rare(0, 4)) {
     require_value(store_->close_partition(name_), "close partition");
   } else {
     if (is_clean) require_value(store_->close(), "close store");
     store_.reset();
   }
-  const auto refused = old->fetch(model_.log_start());
-  require(!refused && refused.error().code == ErrorCode::MISUSE, "a closed log answers a fetch");
-  const auto appended =
-      old->append_marker({.producer_id = ProducerId(1), .producer_epoch = ProducerEpoch(0)});
-  require(!appended && appended.error().code == ErrorCode::MISUSE, "a closed log takes a marker");
-  if (!is_clean && choice(1) % 2 == 1) torn_bytes = tear_tail();
+  check_closed(*old);
+  if (!is_clean && choice(1) % 2 == 1) reopened.torn_bytes = tear_tail();
   if (choice(2) % 2 == 1) damage_indexes();
+  const bool is_state_wanted = state_mode_ == StateMode::kKept && !is_rare(8, 8);
+  if (!store_ && has_state_store() && !is_state_wanted) {
+    delete_state();
+    reopened.is_state_deleted = true;
+  }
+  if (is_rare(9, 4)) choose_retention();
   if (!store_) open_store();
   open_partition();
-  check_reopened(is_clean, torn_bytes);
+  check_reopened(reopened);
+}
+
+void LogMachine::check_closed(PartitionLog& log) const {
+  const auto is_misuse = [](const auto& refused) {
+    return !refused && refused.error().code == ErrorCode::MISUSE;
+  };
+  require(is_misuse(log.fetch(model_.log_start())), "a closed log answers a fetch");
+  require(is_misuse(log.append_marker(
+              {.producer_id = ProducerId(1), .producer_epoch = ProducerEpoch(0)})),
+          "a closed log takes a marker");
+  require(is_misuse(log.truncate_to(Offset(0))), "a closed log is truncated");
+  require(is_misuse(log.delete_records(Offset(-1))), "a closed log deletes records");
+  require(is_misuse(log.apply_retention()), "a closed log applies retention");
+  require(is_misuse(log.checkpoint()), "a closed log makes a checkpoint");
+}
+
+/// As an operator may who knows that the state is a shortcut; and Kafka's snapshots of it.
+void LogMachine::delete_state() {
+  std::filesystem::remove(directory_.file("store/.state"));
+  std::filesystem::remove(directory_.file("store/.state-lock"));
+  for (const std::string& path : files_with(partition_path(), {".snapshot"})) {
+    std::filesystem::remove(path);
+  }
+}
+
+void LogMachine::choose_retention() {
+  options_.config.retention_bytes = choice(8) % 2 == 0 ? -1 : choice(7) * 20;
+  options_.config.retention_ms = choice(8) % 3 == 0 ? -1 : choice(6) * 100;
 }
 
 std::int64_t LogMachine::tear_tail() {
-  const std::string last = files_with(directory_.file("store/model-0"), {".log"}).back();
+  const std::string last = files_with(partition_path(), {".log"}).back();
   std::vector<std::byte> tail;
   const auto& batches = model_.batches();
   const std::size_t length = 1 + choice(3) % 100;
@@ -140,7 +102,7 @@ std::int64_t LogMachine::tear_tail() {
 
 void LogMachine::damage_indexes() {
   const auto files =
-      files_with(directory_.file("store/model-0"), {".index", ".timeindex", ".txnindex"});
+      files_with(partition_path(), {".index", ".timeindex", ".txnindex"});
   for (std::size_t i = choice(6) % 3; i < files.size(); i += 1 + choice(6) % 4) {
     const std::string& path = files[i];
     std::string content = read_text(path);
@@ -162,46 +124,98 @@ void LogMachine::damage_indexes() {
   }
 }
 
-void LogMachine::check_reopened(bool is_clean, std::int64_t torn_bytes) {
+void LogMachine::check_reopened(const ReopenCase& reopened) {
   const RecoveryReport& report = log_->recovery_report();
-  ++tally_[is_clean ? "clean open" : torn_bytes > 0 ? "open with a torn tail" : "unclean open"];
+  const bool is_torn = reopened.torn_bytes > 0;
+  ++tally_[reopened.is_clean ? "clean open" : is_torn ? "open with a torn tail" : "unclean open"];
   if (!report.files_rebuilt.empty()) ++tally_["open with indexes rebuilt"];
-  require(report.was_clean == is_clean, "the report has the wrong kind of end");
+  if (reopened.is_state_deleted) ++tally_["open without the state"];
+  // A store whose state is missing may be opened as somebody else's.
+  require(report.was_clean == reopened.is_clean || reopened.is_state_deleted,
+          "the report has the wrong kind of end");
   require(!report.was_created, "the partition was created anew");
-  require(report.cuts.empty() == (torn_bytes == 0), "the report of what was cut");
+  bool has_cut_bytes = false;  // an empty segment behind a gap may go, too
+  for (const RecoveryCut& one : report.cuts) has_cut_bytes = has_cut_bytes || one.bytes > 0;
+  require(has_cut_bytes == is_torn, "the report of what was cut");
+  const Offset watermark_before = model_.high_watermark();
+  check_ends_after_reopen(reopened);
+  check_producers_after_reopen(reopened);
   const LogEnds ends = log_->ends();
-  const Offset before = model_.high_watermark();
-  if (options_.high_watermark != HighWatermarkPolicy::kManual) {
-    require_equal(ends.high_watermark, model_.log_end(), "high watermark after opening");
-  } else if (is_clean) {
-    require_equal(ends.high_watermark, before, "high watermark after a clean close");
-  } else {
-    require(
-        model_.has_had_high_watermark(ends.high_watermark),
-        "high watermark after a crash is " + show(ends.high_watermark) + ", where it never was");
-  }
-  model_.note_reopened(ends.high_watermark);
   require(model_.last_stable_offsets().contains(ends.last_stable_offset),
-          "LSO after opening is " + show(ends.last_stable_offset));
+          "LSO after opening is " + show(ends.last_stable_offset) + ", the oracle says " +
+              show(*model_.last_stable_offsets().begin()));
   model_.settle_last_stable_offset(ends.last_stable_offset);
   model_.settle_leader_epochs(log_->leader_epochs());
   durable_end_ = model_.log_end();
   require_equal(ends.durable_end, durable_end_, "durable end after opening");
+  check_files();
+  check_everything();
+  comparison().check_read(ends.log_start, Isolation::kReplica, 1 << 20);
+  if (choice(0) % 2 == 0) run_probe_windows();
+  if (options_.high_watermark == HighWatermarkPolicy::kManual && choice(3) % 2 == 0) {
+    model_.set_high_watermark(watermark_before);
+    require_value(log_->set_high_watermark(watermark_before), "set_high_watermark");
+  }
+}
+
+void LogMachine::check_ends_after_reopen(const ReopenCase& reopened) {
+  const LogEnds ends = log_->ends();
+  const std::vector<Offset> bases = log_->segments();
+  const auto [start, end] = *model_.ends_after_reopen(bases).begin();
+  if (!model_.ends_after_reopen(bases).contains({ends.log_start, ends.log_end})) {
+    require_equal(ends.log_start, start, "log start after opening");
+    require_equal(ends.log_end, end, "log end after opening");
+  }
+  const bool is_begun_anew = bases == std::vector<Offset>{ends.log_end};
+  for (const Offset base : bases) {
+    const bool is_old = std::ranges::find(reopened.bases, base) != reopened.bases.end();
+    require(is_old || is_begun_anew, "an open makes the segment " + show(base));
+  }
+  require(bases.front() == model_.first_base() || is_begun_anew, "the first segment");
+  if (options_.high_watermark != HighWatermarkPolicy::kManual) {
+    require_equal(ends.high_watermark, ends.log_end, "high watermark after opening");
+  } else if (log_->recovery_report().was_clean) {
+    require_equal(ends.high_watermark,
+                  std::clamp(model_.high_watermark(), ends.log_start, ends.log_end),
+                  "high watermark after a clean close");
+  } else {
+    require(
+        model_.has_had_high_watermark(ends.high_watermark, ends.log_start, ends.log_end),
+        "high watermark after a crash is " + show(ends.high_watermark) + ", where it never was");
+  }
+}
+
+/// Where producers come from, how much was read for that, and that the oracle knows.
+void LogMachine::check_producers_after_reopen(const ReopenCase& reopened) {
+  const RecoveryReport& report = log_->recovery_report();
+  ModelReopening reopening{report.was_clean, ProducersFrom::kHistory, log_->segments(),
+                           log_->ends()};
+  if (has_state_store() && !reopened.is_state_deleted) {
+    // Promise 5: nothing is replayed after a clean end, and nothing below a checkpoint.
+    const Offset bound = report.was_clean ? model_.stored_end() : model_.replay_bound();
+    const Offset replayed_from = report.replayed_from.value_or(Offset(0));
+    require(replayed_from >= bound, "batches were replayed from " + show(replayed_from) +
+                                        ", a checkpoint lies at " + show(bound));
+    require(replayed_from <= log_->ends().log_end, "a checkpoint behind the end");
+    if (!report.was_clean) settle_expiries();
+  } else {
+    require(!report.replayed_from, "batches were replayed from a checkpoint that is not there");
+    const bool has_snapshot =
+        !has_state_store() && report.was_clean && store_options_.kafka_handover;
+    reopening.producers_from = has_snapshot ? ProducersFrom::kLogAndSnapshot : ProducersFrom::kLog;
+  }
+  model_.note_reopened(reopening);
+}
+
+void LogMachine::check_files() {
   for (const Problem& problem :
-       require_value(verify_partition(directory_.file("store/model-0"), &vfs_), "verify")) {
+       require_value(verify_partition(partition_path(), &vfs_), "verify")) {
     // Epochs that went back are a problem of whoever led, not of the files; and if the log start is
     // the end, an open drops the only epoch that is left (14.7), with whose batches below the start
     // verify has nothing to compare.
     const bool is_expected = model_.has_epochs_gone_back() || model_.leader_epochs().empty();
     if (is_expected && problem.problem.contains("leader epoch is")) continue;
     throw Disagreement("verify: " + problem.file + ": " + problem.problem);
-  }
-  check_everything();
-  comparison().check_read(ends.log_start, Isolation::kReplica, 1 << 20);
-  if (choice(0) % 2 == 0) run_probe_windows();
-  if (options_.high_watermark == HighWatermarkPolicy::kManual && choice(3) % 2 == 0) {
-    model_.set_high_watermark(before);
-    require_value(log_->set_high_watermark(before), "set_high_watermark");
   }
 }
 

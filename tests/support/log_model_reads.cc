@@ -16,11 +16,52 @@ Offset segment_of(const ModelBatch& batch, const std::vector<Offset>& bases) {
   return found;
 }
 
+/// 9.2: the oldest transaction of another producer that is open at the marker, or the offset behind
+/// it.
+void find_last_stable_offsets(ModelTransaction& ended, const std::vector<ModelTransaction>& all) {
+  if (!ended.marker_offset) return;
+  const auto oldest = [&](bool sees_whole_append, bool sees_deleted) {
+    std::optional<Offset> found;
+    for (const ModelTransaction& other : all) {
+      const bool has_ended = other.marker_offset && *other.marker_offset <= *ended.marker_offset;
+      if (other.producer_id == ended.producer_id || has_ended) continue;
+      const auto first = sees_deleted ? std::optional(other.first_offset()) : other.first_left;
+      if (!first) continue;
+      const bool has_begun = *first < *ended.marker_offset ||
+                             (sees_whole_append && other.first_append == ended.marker_append);
+      if (has_begun && (!found || *first < *found)) found = first;
+    }
+    return found.value_or(*ended.marker_offset + 1);
+  };
+  ended.last_stable_offsets = {oldest(false, true), oldest(true, true)};
+  ended.last_stable_offsets_left = {oldest(false, false), oldest(true, false)};
+}
+
 }  // namespace
 
+bool ModelTransaction::may_begin_at(Offset offset) const {
+  const bool is_one_of_them = std::ranges::find(batches, offset) != batches.end();
+  return is_one_of_them && (!first_left || offset <= *first_left);
+}
+
+bool ModelTransaction::may_have_last_stable_offset(Offset offset) const {
+  for (const Offset possible : last_stable_offsets) {
+    if (offset == possible) return true;
+  }
+  for (const Offset possible : last_stable_offsets_left) {
+    if (offset == possible) return true;
+  }
+  // Made when some of what is gone now was still there.
+  return last_stable_offsets != last_stable_offsets_left &&
+         offset > std::ranges::min(last_stable_offsets) &&
+         offset < std::ranges::max(last_stable_offsets_left);
+}
+
 std::vector<ModelTransaction> LogModel::transactions() const {
+  const State& state = now();
   std::vector<ModelTransaction> all;
-  for (const ModelBatch& batch : batches_) {
+  for (const std::size_t index : state.written) {
+    const ModelBatch& batch = accepted_[index];
     if (batch.producer_id == kNoProducerId) continue;
     ModelTransaction* open = nullptr;
     for (ModelTransaction& transaction : all) {
@@ -28,31 +69,21 @@ std::vector<ModelTransaction> LogModel::transactions() const {
         open = &transaction;
       }
     }
-    if (batch.marker && open != nullptr) {
+    if (batch.marker && open != nullptr) {  // 6.5
       open->marker_offset = batch.base_offset;
       open->marker_append = batch.append_number;
       open->is_aborted = batch.marker->type == MarkerType::kAbort;
-    } else if (!batch.marker && batch.is_transactional && open == nullptr) {
-      all.push_back({batch.producer_id, batch.base_offset, {}, false, batch.append_number, 0, {}});
+    } else if (!batch.marker && batch.is_transactional) {  // 6.1, 6.2
+      if (open == nullptr) {
+        open = &all.emplace_back();
+        open->producer_id = batch.producer_id;
+        open->first_append = batch.append_number;
+      }
+      open->batches.push_back(batch.base_offset);
+      if (!open->first_left && is_left(state, batch)) open->first_left = batch.base_offset;
     }
   }
-  for (ModelTransaction& ended : all) {
-    if (!ended.marker_offset) continue;
-    // 9.2: the oldest transaction of another producer that is open at the marker. They are in order
-    // of their first offsets.
-    const auto oldest = [&](bool sees_whole_append) {
-      for (const ModelTransaction& other : all) {
-        const bool has_begun = other.first_offset < *ended.marker_offset ||
-                               (sees_whole_append && other.first_append == ended.marker_append);
-        const bool has_ended = other.marker_offset && *other.marker_offset <= *ended.marker_offset;
-        if (other.producer_id != ended.producer_id && has_begun && !has_ended) {
-          return other.first_offset;
-        }
-      }
-      return *ended.marker_offset + 1;
-    };
-    ended.last_stable_offsets = {oldest(false), oldest(true)};
-  }
+  for (ModelTransaction& transaction : all) find_last_stable_offsets(transaction, all);
   return all;
 }
 
@@ -60,14 +91,12 @@ std::vector<ModelRead> LogModel::read(Offset from, Offset bound, bool is_committ
   const std::vector<ModelTransaction> all = transactions();
   const auto is_aborted = [&](const ModelBatch& batch) {
     return std::ranges::any_of(all, [&](const ModelTransaction& transaction) {
-      return transaction.is_aborted && batch.is_transactional &&
-             transaction.producer_id == batch.producer_id &&
-             transaction.first_offset <= batch.base_offset &&
-             *transaction.marker_offset > batch.base_offset;
+      return transaction.is_aborted &&
+             std::ranges::find(transaction.batches, batch.base_offset) != transaction.batches.end();
     });
   };
   std::vector<ModelRead> reads;
-  for (const ModelBatch& batch : batches_) {
+  for (const ModelBatch& batch : batches()) {
     if (batch.next_offset() > bound) break;  // 11.9: a batch around the bound is withheld
     if (batch.marker || (is_committed && is_aborted(batch))) continue;  // 10.2, 10.3
     Offset offset = batch.base_offset;
@@ -79,25 +108,14 @@ std::vector<ModelRead> LogModel::read(Offset from, Offset bound, bool is_committ
   return reads;
 }
 
-std::vector<AbortedTransaction> LogModel::must_list_aborted(Offset from, Offset until) const {
-  std::vector<AbortedTransaction> listed;
-  for (const ModelTransaction& transaction : transactions()) {
-    if (transaction.is_aborted && *transaction.marker_offset >= from &&
-        transaction.first_offset < until) {
-      listed.push_back({transaction.producer_id, transaction.first_offset});
-    }
-  }
-  return listed;
-}
-
 OffsetFound LogModel::find_by_time(Timestamp timestamp, const std::vector<Offset>& bases) const {
   // 12.4: only the first segment with a large enough timestamp is searched.
   const Offset start = log_start();
   std::optional<Offset> segment;
-  for (const ModelBatch& batch : batches_) {
+  for (const ModelBatch& batch : batches()) {
     if (!segment && batch.max_timestamp() >= timestamp) segment = segment_of(batch, bases);
   }
-  for (const ModelBatch& batch : batches_) {
+  for (const ModelBatch& batch : batches()) {
     if (!segment || segment_of(batch, bases) != *segment) continue;
     Offset offset = batch.base_offset;
     for (const ModelRecord& record : batch.records) {
@@ -113,7 +131,7 @@ OffsetFound LogModel::find_by_time(Timestamp timestamp, const std::vector<Offset
 OffsetFound LogModel::find_max_timestamp() const {
   const Offset start = log_start();
   OffsetFound found;  // 12.5, Q18
-  for (const ModelBatch& batch : batches_) {
+  for (const ModelBatch& batch : batches()) {
     Offset offset = batch.base_offset;
     for (const ModelRecord& record : batch.records) {
       if (offset >= start && record.timestamp > found.timestamp) {

@@ -59,7 +59,7 @@ Result<StoredProgress> read_progress(const PartitionLog& log, const ProduceFlags
                                      LineInput& input);
 
 /// What --append needs: the producer's state, without a look at its records.
-[[nodiscard]] StoredProgress read_producer_state(const PartitionLog& log, ProducerId producer_id);
+Result<StoredProgress> read_producer_state(const PartitionLog& log, ProducerId producer_id);
 
 /// What a run did, for the summary and for --stats.
 struct ProduceCounts {

@@ -107,12 +107,12 @@ Result<void> visit_log(const PartitionLog& log, ProgressReader& reader) {
 }
 
 /// Takes epoch, sequence and open transaction over from what the log knows of the producer.
-void set_producer_state(StoredProgress& progress, const PartitionLog& log, ProducerId producer_id) {
-  const std::vector<ProducerInfo> producers = log.producers();
-  const auto info = std::ranges::find(producers, producer_id, &ProducerInfo::producer_id);
-  if (info == producers.end()) {  // unknown or forgotten: there is nothing a retry could match
+Result<void> set_producer_state(StoredProgress& progress, const PartitionLog& log,
+                                ProducerId producer_id) {
+  ONCELOG_TRY_ASSIGN(const auto info, log.find_producer(producer_id));
+  if (!info) {  // unknown or forgotten: there is nothing a retry could match
     progress.last_batch.clear();
-    return;
+    return {};
   }
   constexpr std::int64_t kSequences = std::int64_t{std::numeric_limits<std::int32_t>::max()} + 1;
   const std::int64_t next = (std::int64_t{info->last_sequence.value()} + 1) % kSequences;
@@ -122,6 +122,7 @@ void set_producer_state(StoredProgress& progress, const PartitionLog& log, Produ
   const auto last = RecordBatchView::parse(progress.last_batch);
   const bool is_remembered = last && last->last_offset() == info->last_offset;
   if (!is_remembered) progress.last_batch.clear();
+  return {};
 }
 
 }  // namespace
@@ -160,13 +161,13 @@ Result<StoredProgress> read_progress(const PartitionLog& log, const ProduceFlags
   ProgressReader reader(flags, input);
   ONCELOG_TRY(visit_log(log, reader));
   ONCELOG_TRY_ASSIGN(StoredProgress progress, reader.finish());
-  set_producer_state(progress, log, ProducerId(flags.producer_id));
+  ONCELOG_TRY(set_producer_state(progress, log, ProducerId(flags.producer_id)));
   return progress;
 }
 
-StoredProgress read_producer_state(const PartitionLog& log, ProducerId producer_id) {
+Result<StoredProgress> read_producer_state(const PartitionLog& log, ProducerId producer_id) {
   StoredProgress progress;
-  set_producer_state(progress, log, producer_id);
+  ONCELOG_TRY(set_producer_state(progress, log, producer_id));
   return progress;
 }
 

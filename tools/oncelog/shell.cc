@@ -102,6 +102,12 @@ std::vector<OpRule> built_ops() {
       {"batches", shell_batches, {}},
       {"records", shell_records, {}},
       {"verify", shell_verify, {}},
+      {"truncate", shell_truncate, {{"to", kInt64, kRequired}}},
+      {"truncate_fully", shell_truncate_fully, {{"at", kInt64, kRequired}}},
+      {"delete_records", shell_delete_records, {{"before", kInt64, kRequired}}},
+      {"retention", shell_retention, {}},
+      {"expire_producers", shell_expire_producers, {}},
+      {"checkpoint", shell_checkpoint, {}},
   };
 }
 
@@ -109,13 +115,7 @@ std::vector<OpRule> all_ops() {
   using enum FieldType;
   std::vector<OpRule> ops = built_ops();
   const std::vector<OpRule> later = {
-      {"truncate", nullptr, {{"to", kInt64, kRequired}}},
-      {"truncate_fully", nullptr, {{"at", kInt64, kRequired}}},
-      {"delete_records", nullptr, {{"before", kInt64, kRequired}}},
-      {"retention", nullptr, {}},
       {"compact", nullptr, {}},
-      {"expire_producers", nullptr, {}},
-      {"checkpoint", nullptr, {}},
   };
   ops.insert(ops.end(), later.begin(), later.end());
   return ops;

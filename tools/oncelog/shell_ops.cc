@@ -127,7 +127,8 @@ Result<Json> shell_flush(ShellSession& session, const Request&) {
 
 Result<Json> shell_producers(ShellSession& session, const Request&) {
   Json producers = Json::array();
-  for (const ProducerInfo& info : session.log->producers()) {
+  ONCELOG_TRY_ASSIGN(const auto infos, session.log->producers());
+  for (const ProducerInfo& info : infos) {
     Json first = nullptr;
     if (info.transaction_first_offset) first = info.transaction_first_offset->value();
     producers.push_back({{"pid", info.producer_id.value()},
@@ -167,6 +168,43 @@ Result<Json> shell_aborted_index(ShellSession& session, const Request&) {
                        {"lso", entry.last_stable_offset.value()}});
   }
   return Json{{"ok", true}, {"entries", std::move(entries)}};
+}
+
+Result<Json> shell_truncate(ShellSession& session, const Request& request) {
+  ONCELOG_TRY(session.log->truncate_to(Offset(request.number("to"))));
+  return json_state(session);
+}
+
+Result<Json> shell_truncate_fully(ShellSession& session, const Request& request) {
+  ONCELOG_TRY(session.log->truncate_fully_and_start_at(Offset(request.number("at"))));
+  return json_state(session);
+}
+
+Result<Json> shell_delete_records(ShellSession& session, const Request& request) {
+  const Offset before(request.number("before"));
+  ONCELOG_TRY_ASSIGN(const Offset log_start, session.log->delete_records(before));
+  return Json{{"ok", true}, {"log_start", log_start.value()}};
+}
+
+Result<Json> shell_retention(ShellSession& session, const Request&) {
+  ONCELOG_TRY_ASSIGN(const auto bases, session.log->apply_retention());
+  Json deleted = Json::array();
+  for (const Offset base : bases) deleted.push_back(base.value());
+  Json state = json_state(session);
+  state["deleted"] = std::move(deleted);
+  return state;
+}
+
+Result<Json> shell_expire_producers(ShellSession& session, const Request&) {
+  ONCELOG_TRY_ASSIGN(const auto ids, session.log->expire_producers());
+  Json expired = Json::array();
+  for (const ProducerId id : ids) expired.push_back(id.value());
+  return Json{{"ok", true}, {"expired", std::move(expired)}};
+}
+
+Result<Json> shell_checkpoint(ShellSession& session, const Request&) {
+  ONCELOG_TRY_ASSIGN(const Offset offset, session.log->checkpoint());
+  return Json{{"ok", true}, {"offset", offset.value()}};
 }
 
 }  // namespace oncelog::cli

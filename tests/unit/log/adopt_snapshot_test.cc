@@ -25,10 +25,12 @@ ProducerEntry entry_of(std::int64_t last_offset, std::int32_t last_sequence,
   return entry;
 }
 
-/// A log of one batch of producer 1 at offset 0, closed cleanly.
+/// A log of one batch of producer 1 at offset 0, closed cleanly, as Kafka has it: without
+/// checkpoints of our own.
 class AdoptSnapshotTest : public LogFixture {
  protected:
   AdoptSnapshotTest() {
+    store_options_.producer_state = ProducerStateStore::kNone;
     open();
     append({.producer_id = 1, .producer_epoch = 0, .sequence = 0});
     close();
@@ -39,7 +41,7 @@ class AdoptSnapshotTest : public LogFixture {
   }
   [[nodiscard]] std::vector<std::int64_t> producer_ids() const {
     std::vector<std::int64_t> ids;
-    for (const ProducerInfo& producer : log_->producers()) {
+    for (const ProducerInfo& producer : value_of(log_->producers())) {
       ids.push_back(producer.producer_id.value());
     }
     return ids;
@@ -64,7 +66,7 @@ TEST_F(AdoptSnapshotTest, WhatItAddsSurvivesTheNextCleanClose) {
 TEST_F(AdoptSnapshotTest, TheLogIsBelievedWhereBothKnowAProducer) {
   write_snapshot(1, {{ProducerId(1), entry_of(0, 7)}});
   open();
-  EXPECT_EQ(log_->producers().at(0).last_sequence, Sequence(0));
+  EXPECT_EQ(value_of(log_->producers()).at(0).last_sequence, Sequence(0));
   ASSERT_EQ(report().warnings.size(), 1u);
   EXPECT_THAT(report().warnings[0], HasSubstr("producer 1"));
 }
@@ -92,8 +94,9 @@ TEST_F(AdoptSnapshotTest, TheScanGoesOnFromASnapshotAtTheFirstSegment) {
   write_snapshot(0, {{ProducerId(1), by_marker}, {ProducerId(2), by_marker}});
   open();
   EXPECT_EQ(producer_ids(), (std::vector<std::int64_t>{1, 2}));
-  EXPECT_EQ(log_->producers().at(0).last_sequence, Sequence(0)) << "the batch came after it";
-  EXPECT_EQ(log_->producers().at(0).coordinator_epoch, CoordinatorEpoch(3));
+  EXPECT_EQ(value_of(log_->producers()).at(0).last_sequence, Sequence(0))
+      << "the batch came after it";
+  EXPECT_EQ(value_of(log_->producers()).at(0).coordinator_epoch, CoordinatorEpoch(3));
 }
 
 TEST_F(AdoptSnapshotTest, ImpossibleEntriesArePassedOver) {

@@ -218,7 +218,8 @@ TEST_F(AppendTest, ARollThatFindsNoSpaceToPreallocateLeavesNoSegment) {
   open();
   append();
   const std::string before = answers();
-  vfs_.plan().add({.call = IoCall::kPreallocate, .is_lasting = true, .os_errno = ENOSPC});
+  vfs_.plan().add(
+      {.call = IoCall::kPreallocate, .path_part = ".log", .is_lasting = true, .os_errno = ENOSPC});
   EXPECT_THAT(log_->append_as_leader(make_batch()), FailsWith(ErrorCode::STORAGE_FULL));
   EXPECT_EQ(answers(), before);
   close_and_open();

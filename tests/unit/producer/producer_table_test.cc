@@ -78,28 +78,29 @@ class ProducerTableTest : public testing::Test {
 };
 
 TEST_F(ProducerTableTest, AnEmptyTableHasNothing) {
-  EXPECT_EQ(table_.count(), 0u);
+  EXPECT_EQ(table_.changed().size(), 0u);
   EXPECT_EQ(table_.find(ProducerId(1)), nullptr);
   EXPECT_EQ(unstable(), std::nullopt);
-  EXPECT_THAT(table_.list(), IsEmpty());
+  EXPECT_THAT(table_.changed(), IsEmpty());
   EXPECT_THAT(table_.check_invariants(), IsEmpty());
 }
 
 TEST_F(ProducerTableTest, CheckingChangesNothing) {
   EXPECT_THAT(check(data(0, 1)), Succeeds());
   pending_.prepare();
-  EXPECT_EQ(table_.count(), 0u);
+  EXPECT_EQ(table_.changed().size(), 0u);
   EXPECT_EQ(unstable(), std::nullopt);
   pending_.clear();
   pending_.prepare();
   table_.apply(pending_);
-  EXPECT_EQ(table_.count(), 0u);
+  EXPECT_EQ(table_.changed().size(), 0u);
 }
 
 TEST_F(ProducerTableTest, ListsWhatItKnowsInOrderOfTheIds) {
   append({data(10, 9, 4)});
   append({commit(11, 3)});
-  const auto infos = table_.list();
+  std::vector<ProducerInfo> infos;
+  for (const auto& [id, slot] : table_.changed()) infos.push_back(describe(id, *slot));
   ASSERT_EQ(infos.size(), 2u);
   EXPECT_EQ(infos[0].producer_id, ProducerId(3));
   EXPECT_EQ(infos[0].last_offset, kNoOffset);
@@ -110,38 +111,38 @@ TEST_F(ProducerTableTest, ListsWhatItKnowsInOrderOfTheIds) {
   EXPECT_EQ(infos[1].last_sequence, Sequence(4));
   EXPECT_EQ(infos[1].transaction_first_offset, Offset(10));
   EXPECT_EQ(infos[1].last_timestamp, Timestamp(1000));
-  EXPECT_EQ(table_.entries().size(), 2u);
-  EXPECT_EQ(table_.entries()[0].first, ProducerId(3));
+  ASSERT_EQ(infos[1].batches.size(), 1u);
+  EXPECT_EQ(infos[1].batches[0].last_sequence, Sequence(4));
 }
 
 TEST_F(ProducerTableTest, BatchesWithoutAProducerIdChangeNothing) {
   append({data(0, -1), data(1, -1)});
-  EXPECT_EQ(table_.count(), 0u);
+  EXPECT_EQ(table_.changed().size(), 0u);
 }
 
 TEST_F(ProducerTableTest, ARefusalLeavesTheTableAsItWas) {
   append({data(0, 1)});
-  const auto before = table_.entries();
+  const auto before = table_.changed();
   pending_.clear();
   EXPECT_THAT(check(data(1, 2)), Succeeds());
   EXPECT_THAT(check({2, 1, 1, false}), FailsWith(ErrorCode::INVALID_TXN_STATE));
   pending_.clear();
   pending_.prepare();
   table_.apply(pending_);
-  EXPECT_EQ(table_.entries(), before);
+  EXPECT_EQ(table_.changed(), before);
   EXPECT_EQ(unstable(), 0);
 }
 
 TEST_F(ProducerTableTest, ADuplicateStagesNothing) {
   append({{0, 1, 5, false}});
-  const auto before = table_.entries();
+  const auto before = table_.changed();
   pending_.clear();
   const auto verdict = check({9, 1, 5, false}, Strictness::kClient);
   ASSERT_NE(verdict->duplicate_of, nullptr);
   EXPECT_EQ(verdict->duplicate_of->first_offset(), Offset(0));
   pending_.prepare();
   table_.apply(pending_);
-  EXPECT_EQ(table_.entries(), before);
+  EXPECT_EQ(table_.changed(), before);
 }
 
 // ---- the first unstable offset
@@ -193,7 +194,7 @@ TEST_F(ProducerTableTest, AnOpenTransactionIsNeverReleased) {
 TEST_F(ProducerTableTest, AnEmptyTransactionHoldsNothing) {
   EXPECT_THAT(append({abort(8, 1)}), IsEmpty());
   EXPECT_EQ(unstable(), std::nullopt);
-  EXPECT_EQ(table_.count(), 1u);
+  EXPECT_EQ(table_.changed().size(), 1u);
 }
 
 TEST_F(ProducerTableTest, ACommittedTransactionIsNotListed) {
@@ -242,7 +243,7 @@ TEST_F(ProducerTableTest, ManyProducersInOneAppendAreKeptApart) {
     }
   }
   append(steps);
-  ASSERT_EQ(table_.count(), static_cast<std::size_t>(kProducers));
+  ASSERT_EQ(table_.changed().size(), static_cast<std::size_t>(kProducers));
   for (int id = 0; id < kProducers; ++id) {
     const ProducerEntry* entry = table_.find(ProducerId(id));
     ASSERT_NE(entry, nullptr);
@@ -262,7 +263,7 @@ TEST_F(ProducerTableTest, ManyProducersInOneAppendAreKeptApart) {
 
 TEST_F(ProducerTableTest, APendingAppendCanBeUsedAgain) {
   for (int i = 0; i < 50; ++i) append({data(2 * i, i % 20, i / 20), abort(2 * i + 1, i % 20)});
-  EXPECT_EQ(table_.count(), 20u);
+  EXPECT_EQ(table_.changed().size(), 20u);
   EXPECT_EQ(unstable_at(100), std::nullopt);
 }
 
@@ -279,12 +280,102 @@ TEST_F(ProducerTableTest, ARestoredEntryBringsItsOpenTransaction) {
   EXPECT_THAT(append({abort(50, 5)}), ElementsAre(Aborted{5, 40, 50, 51}));
 }
 
-TEST_F(ProducerTableTest, ClearingForgetsEverything) {
-  append({data(0, 1), commit(1, 1), data(2, 2)});
-  table_.clear();
-  EXPECT_EQ(table_.count(), 0u);
-  EXPECT_EQ(unstable(), std::nullopt);
+// ---- a checkpoint behind it
+
+TEST_F(ProducerTableTest, WithoutACheckpointWhatIsNotInMemoryIsUnknown) {
+  EXPECT_FALSE(table_.is_unread(ProducerId(1)));
+  table_.set_incomplete();
+  EXPECT_TRUE(table_.is_unread(ProducerId(1)));
+}
+
+TEST_F(ProducerTableTest, WhatWasReadIsKnownOrKnownToBeUnknown) {
+  table_.set_incomplete();
+  ProducerEntry entry;
+  entry.epoch = ProducerEpoch(2);
+  table_.admit(ProducerId(1), entry);
+  table_.admit(ProducerId(2), std::nullopt);
+  EXPECT_FALSE(table_.is_unread(ProducerId(1)));
+  EXPECT_FALSE(table_.is_unread(ProducerId(2)));
+  EXPECT_EQ(*table_.find(ProducerId(1)), entry);
+  EXPECT_EQ(table_.find(ProducerId(2)), nullptr);
+  EXPECT_THAT(table_.changed(), IsEmpty()) << "the checkpoint has both";
+}
+
+TEST_F(ProducerTableTest, FrozenChangesAreSeenButNoMoreChanged) {
+  append({data(0, 1), data(1, 2)});
+  table_.freeze();
+  append({data(2, 1, 1)});
+  EXPECT_EQ(table_.saving().at(ProducerId(1))->window().size(), 1u);
+  EXPECT_EQ(table_.find(ProducerId(1))->window().size(), 2u);
+  EXPECT_EQ(table_.find(ProducerId(2))->window().size(), 1u);
+  EXPECT_EQ(table_.changed().size(), 2u);
   EXPECT_THAT(table_.check_invariants(), IsEmpty());
+}
+
+TEST_F(ProducerTableTest, WhatHasBeenSavedIsNoChangeUnlessItChangedAgain) {
+  append({data(0, 1), data(1, 2)});
+  table_.freeze();
+  append({data(2, 1, 1)});
+  EXPECT_FALSE(table_.thaw_some(1));
+  EXPECT_TRUE(table_.thaw_some(1));
+  EXPECT_EQ(table_.changed().size(), 1u);
+  EXPECT_EQ(table_.find(ProducerId(1))->window().size(), 2u);
+  EXPECT_EQ(table_.find(ProducerId(2))->window().size(), 1u);
+  EXPECT_THAT(table_.check_invariants(), IsEmpty());
+}
+
+TEST_F(ProducerTableTest, ACheckpointThatFailedLeavesEverythingChanged) {
+  append({data(0, 1), data(1, 2)});
+  table_.freeze();
+  append({data(2, 1, 1)});
+  table_.unfreeze();
+  EXPECT_FALSE(table_.is_saving());
+  EXPECT_EQ(table_.changed().size(), 2u);
+  EXPECT_EQ(table_.find(ProducerId(1))->window().size(), 2u);
+  EXPECT_THAT(table_.check_invariants(), IsEmpty());
+}
+
+TEST_F(ProducerTableTest, EvictionTakesCachedEntriesWithoutAnOpenTransactionOnly) {
+  append({data(0, 1), {1, 2, 0, false}, {2, 3, 0, false}});
+  table_.freeze();
+  ASSERT_TRUE(table_.thaw_some(10));
+  append({{3, 3, 1, false}});
+  const auto generation = table_.generation();
+  for (int i = 0; i < 10; ++i) table_.evict_some(0);
+  EXPECT_NE(table_.find(ProducerId(1)), nullptr) << "its transaction is open";
+  EXPECT_TRUE(table_.is_unread(ProducerId(2)));
+  EXPECT_NE(table_.find(ProducerId(3)), nullptr) << "has changed since";
+  EXPECT_GT(table_.generation(), generation);
+  EXPECT_THAT(table_.check_invariants(), IsEmpty());
+}
+
+TEST_F(ProducerTableTest, AForgottenProducerIsAChangeAndUnknown) {
+  append({{0, 1, 5, false}});
+  table_.freeze();
+  ASSERT_TRUE(table_.thaw_some(10));
+  table_.forget(ProducerId(1));
+  EXPECT_EQ(table_.find(ProducerId(1)), nullptr);
+  EXPECT_FALSE(table_.is_unread(ProducerId(1)));
+  ASSERT_EQ(table_.changed().size(), 1u);
+  EXPECT_FALSE(table_.changed().at(ProducerId(1)));
+  append({{1, 1, 77, false}});  // any first sequence, as of one that was never seen
+  EXPECT_EQ(table_.find(ProducerId(1))->last_sequence(), Sequence(77));
+}
+
+TEST_F(ProducerTableTest, ATableThatSucceedsAnotherMakesWhatWasReadForThatOneOld) {
+  ProducerTable next;
+  const auto generation = table_.generation();
+  next.succeed(table_);
+  EXPECT_GT(next.generation(), generation);
+}
+
+TEST_F(ProducerTableTest, CompletedTransactionsBelowTheEndAreTakenOver) {
+  append({data(0, 1), commit(1, 1), data(2, 2), commit(3, 2)});
+  ProducerTable next;
+  next.adopt_unreleased(table_, Offset(3));
+  EXPECT_EQ(next.first_unstable_offset(), Offset(0));
+  next.release_below(Offset(2));
+  EXPECT_EQ(next.first_unstable_offset(), std::nullopt) << "the marker at 3 was cut";
 }
 
 using ProducerTableDeathTest = ProducerTableTest;

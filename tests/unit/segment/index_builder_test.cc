@@ -339,14 +339,5 @@ TEST_F(TxnIndexBuilderTest, AnEntryThatBeganBelowTheLogIsKeptAfterACleanEnd) {
   EXPECT_EQ(built(false), aborted_);
 }
 
-TEST_F(TxnIndexBuilderTest, EntriesBelowACheckpointAreBelievedAndLaterOnesReplayed) {
-  store_aborted({aborted_[0]});  // the second abort had not reached the file
-  IndexBuilder builder(kBase, config_);
-  ASSERT_THAT(builder.load_stored(posix_vfs(), dir_.path()), test::Succeeds());
-  builder.believe_aborted_below(kBase + 6);
-  builder.add_aborted(aborted_[1]);
-  EXPECT_EQ(builder.finish(false).txn_index.entries, aborted_);
-}
-
 }  // namespace
 }  // namespace oncelog::segment

@@ -7,12 +7,10 @@
 namespace oncelog::snapshot {
 namespace {
 
-TEST(NoSnapshotStore, ForgetsWhatItIsGiven) {
+TEST(NoSnapshotStore, KeepsNothingOfAnyPartition) {
   NoSnapshotStore store;
-  const TopicPartition name{"t", 0};
-  EXPECT_FALSE(test::value_of(store.load(name)));
-  EXPECT_THAT(store.save(name, {Offset(10), {{ProducerId(1), {}}}}), test::Succeeds());
-  EXPECT_FALSE(test::value_of(store.load(name)));
+  EXPECT_EQ(test::value_of(store.open({"t", 0}, "id")), nullptr);
+  EXPECT_THAT(store.drop({"t", 0}), test::Succeeds());
 }
 
 }  // namespace

@@ -61,8 +61,8 @@ TEST(CleanRecord, ACutOrGrownFileIsRefused) {
 
 TEST(CleanRecord, AnotherVersionIsRefusedByName) {
   Buffer file = encode_clean_record(example());
-  base::store_be(std::span(file), 4, std::int16_t{2});
-  EXPECT_THAT(decode_clean_record(file), FailsWith(ErrorCode::UNSUPPORTED_VERSION, "version 2"));
+  base::store_be(std::span(file), 4, std::int16_t{3});
+  EXPECT_THAT(decode_clean_record(file), FailsWith(ErrorCode::UNSUPPORTED_VERSION, "version 3"));
 }
 
 TEST(CleanRecord, WrongCountsAreRefusedThoughTheHashIsRight) {

@@ -1,0 +1,912 @@
+// Checkpoints in LMDB: what each of them says, whatever was written before, behind and between.
+#include "snapshot/lmdb_snapshot_store.h"
+
+#include <gmock/gmock.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <limits>
+#include <map>
+#include <memory>
+#include <random>
+#include <set>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "snapshot/lmdb_partition.h"
+#include "support/matchers.h"
+#include "support/temp_dir.h"
+
+namespace oncelog::snapshot {
+namespace {
+
+using producer::ProducerEntry;
+using test::FailsWith;
+using test::Succeeds;
+using test::value_of;
+using testing::ElementsAre;
+using testing::IsEmpty;
+using testing::Pair;
+
+constexpr std::int64_t kSmallMap = 16 << 20;
+constexpr Offset kAny{std::numeric_limits<std::int64_t>::max()};
+/// Rows of a store with one partition, besides its checkpoints.
+constexpr std::int64_t kFixedRows = 2;
+
+struct EntrySpec {
+  std::int32_t sequence = 0;  ///< of the last of two batches
+  std::int64_t offset = 0;
+  std::int64_t timestamp = 1000;
+  std::optional<std::int64_t> open{};
+};
+
+ProducerEntry make_entry(const EntrySpec& spec = {}) {
+  ProducerEntry entry;
+  entry.epoch = ProducerEpoch(1);
+  entry.last_timestamp = Timestamp(spec.timestamp);
+  if (spec.open) entry.transaction_first_offset = Offset(*spec.open);
+  entry.remember({Sequence(spec.sequence), Offset(spec.offset), 0, Timestamp(spec.timestamp - 1)});
+  entry.remember(
+      {Sequence(spec.sequence + 1), Offset(spec.offset + 1), 0, Timestamp(spec.timestamp)});
+  return entry;
+}
+
+/// Changes of one checkpoint; no entry: forgotten.
+using Changes = std::map<ProducerId, std::optional<ProducerEntry>>;
+using Producers = std::map<ProducerId, ProducerEntry>;
+
+Result<void> save(PartitionSnapshots& partition, const CheckpointInfo& info, const Changes& changes,
+                  Offset keep_from) {
+  std::vector<ProducerChange> list;
+  for (const auto& [id, entry] : changes) list.push_back({id, entry ? &*entry : nullptr});
+  return partition.save(info, list, keep_from);
+}
+
+Producers visited(PartitionSnapshots& partition, Offset at) {
+  Producers all;
+  ProducerId last = kNoProducerId;
+  EXPECT_THAT(partition.visit(at,
+                              [&](ProducerId id, const ProducerEntry& entry) -> Result<void> {
+                                EXPECT_GT(id, last) << "not ascending";
+                                last = id;
+                                all.emplace(id, entry);
+                                return {};
+                              }),
+              Succeeds());
+  return all;
+}
+
+std::vector<std::int64_t> offsets_of(PartitionSnapshots& partition) {
+  std::vector<std::int64_t> offsets;
+  for (const CheckpointInfo& info : value_of(partition.list())) {
+    offsets.push_back(info.offset.value());
+  }
+  return offsets;
+}
+
+std::vector<std::int64_t> open_ids(PartitionSnapshots& partition, std::int64_t at) {
+  std::vector<std::int64_t> ids;
+  for (const auto& [id, entry] : value_of(partition.open_transactions(Offset(at)))) {
+    EXPECT_TRUE(entry.transaction_first_offset) << id.value();
+    ids.push_back(id.value());
+  }
+  return ids;
+}
+
+std::vector<std::int64_t> older_ids(PartitionSnapshots& partition, std::int64_t at,
+                                    std::int64_t until) {
+  std::vector<std::int64_t> ids;
+  for (const ProducerId id : value_of(partition.find_older(Offset(at), Timestamp(until)))) {
+    ids.push_back(id.value());
+  }
+  return ids;
+}
+
+std::int64_t count_at(PartitionSnapshots& partition, std::int64_t at) {
+  for (const CheckpointInfo& info : value_of(partition.list())) {
+    if (info.offset == Offset(at)) return info.producer_count;
+  }
+  return -1;
+}
+
+/// One partition in an environment whose rows can be counted.
+class LmdbPartitionTest : public testing::Test {
+ protected:
+  LmdbPartitionTest() {
+    const Row key = store_key();
+    const Row value = encode(key, StoreRow{Incarnation(1)});
+    EXPECT_THAT(environment_->write(
+                    [&](LmdbTransaction& transaction) { return transaction.put(key, value); }),
+                Succeeds());
+    EXPECT_THAT(partition_.forget_all(), Succeeds());
+  }
+  void save_at(std::int64_t at, const Changes& changes, std::int64_t keep_from = 0) {
+    CheckpointInfo info;
+    info.offset = Offset(at);
+    info.anchor = Anchor{Offset(at - 1), LeaderEpoch(0), static_cast<std::uint32_t>(at)};
+    ASSERT_THAT(save(partition_, info, changes, Offset(keep_from)), Succeeds());
+  }
+  [[nodiscard]] std::optional<ProducerEntry> find(std::int64_t id, std::int64_t at) {
+    return value_of(partition_.find(ProducerId(id), Offset(at)));
+  }
+  [[nodiscard]] std::int64_t rows() { return environment_->row_count() - kFixedRows; }
+
+  test::TempDir dir_{test::memory_directory()};
+  std::unique_ptr<LmdbEnvironment> environment_ =
+      value_of(LmdbEnvironment::open(dir_.file("state"), kSmallMap));
+  LmdbPartition partition_{*environment_, {"t", 0}, "an id", Incarnation(0)};
+};
+
+const ProducerEntry kOne = make_entry({.sequence = 1});
+const ProducerEntry kTwo = make_entry({.sequence = 2});
+const ProducerEntry kThree = make_entry({.sequence = 3});
+constexpr ProducerId kP1{1};
+constexpr ProducerId kP2{2};
+constexpr ProducerId kP3{3};
+
+// ---- what a checkpoint says
+
+TEST_F(LmdbPartitionTest, ANewLifeHasNoCheckpoints) {
+  EXPECT_THAT(value_of(partition_.list()), IsEmpty());
+  EXPECT_EQ(find(1, 100), std::nullopt);
+  EXPECT_THAT(visited(partition_, kAny), IsEmpty());
+  EXPECT_THAT(open_ids(partition_, 100), IsEmpty());
+  EXPECT_THAT(older_ids(partition_, 100, 1'000'000), IsEmpty());
+  EXPECT_EQ(rows(), 0);
+}
+
+TEST_F(LmdbPartitionTest, ACheckpointComesBackWithAllThatDescribesIt) {
+  CheckpointInfo info;
+  info.offset = Offset(10);
+  info.anchor = Anchor{Offset(8), LeaderEpoch(3), 77};
+  ASSERT_THAT(save(partition_, info, {{kP1, kOne}}, Offset(0)), Succeeds());
+  CheckpointInfo empty;
+  empty.offset = Offset(20);
+  ASSERT_THAT(save(partition_, empty, {}, Offset(0)), Succeeds());
+  info.producer_count = 1;
+  empty.producer_count = 1;
+  EXPECT_THAT(value_of(partition_.list()), ElementsAre(empty, info));
+}
+
+TEST_F(LmdbPartitionTest, EachVersionKeepsWhatItSaid) {
+  save_at(10, {{kP1, kOne}, {kP2, kOne}});
+  save_at(20, {{kP1, kTwo}});
+  save_at(30, {{kP1, std::nullopt}, {kP3, kThree}});
+  EXPECT_EQ(visited(partition_, Offset(10)), (Producers{{kP1, kOne}, {kP2, kOne}}));
+  EXPECT_EQ(visited(partition_, Offset(20)), (Producers{{kP1, kTwo}, {kP2, kOne}}));
+  EXPECT_EQ(visited(partition_, Offset(30)), (Producers{{kP2, kOne}, {kP3, kThree}}));
+  EXPECT_EQ(find(1, 10), kOne);
+  EXPECT_EQ(find(1, 20), kTwo);
+  EXPECT_EQ(find(1, 30), std::nullopt);
+  EXPECT_EQ(find(2, 30), kOne) << "unchanged for two checkpoints";
+  EXPECT_EQ(find(3, 20), std::nullopt) << "not yet";
+  EXPECT_EQ(find(3, 30), kThree);
+  EXPECT_EQ(count_at(partition_, 10), 2);
+  EXPECT_EQ(count_at(partition_, 20), 2);
+  EXPECT_EQ(count_at(partition_, 30), 2);
+}
+
+TEST_F(LmdbPartitionTest, TheNewestRowAtOrBelowIsTheAnswer) {
+  save_at(10, {{kP1, kOne}});
+  save_at(20, {{kP1, kTwo}});
+  EXPECT_EQ(find(1, 9), std::nullopt);
+  EXPECT_EQ(find(1, 10), kOne);
+  EXPECT_EQ(find(1, 19), kOne);
+  EXPECT_EQ(find(1, 20), kTwo);
+  EXPECT_EQ(value_of(partition_.find(kP1, kAny)), kTwo);
+  EXPECT_EQ(find(0, 20), std::nullopt);
+  EXPECT_EQ(find(2, 20), std::nullopt) << "no row of the neighbour";
+}
+
+TEST_F(LmdbPartitionTest, OnlyWhatHasChangedIsWritten) {
+  Changes many;
+  for (int id = 0; id < 100; ++id) many[ProducerId(id)] = kOne;
+  save_at(10, many);
+  const std::int64_t before = rows();
+  EXPECT_EQ(before, 1 + 2 * 100) << "a checkpoint, and a producer and its time for each";
+  save_at(20, {{kP1, kTwo}});
+  EXPECT_EQ(rows() - before, 3 + 1) << "and that the older row is to be collected";
+}
+
+TEST_F(LmdbPartitionTest, AProducerThatWasForgottenMayComeBack) {
+  save_at(10, {{kP1, kOne}});
+  save_at(20, {{kP1, std::nullopt}});
+  save_at(30, {{kP1, kThree}});
+  EXPECT_EQ(find(1, 10), kOne);
+  EXPECT_EQ(find(1, 20), std::nullopt);
+  EXPECT_EQ(find(1, 30), kThree);
+  EXPECT_EQ(count_at(partition_, 20), 0);
+  EXPECT_EQ(count_at(partition_, 30), 1);
+}
+
+TEST_F(LmdbPartitionTest, ForgettingSomebodyUnknownWritesNoRow) {
+  save_at(10, {{kP1, kOne}});
+  const std::int64_t before = rows();
+  save_at(20, {{kP2, std::nullopt}}, 20);
+  EXPECT_EQ(rows(), before) << "one checkpoint for another";
+  EXPECT_EQ(count_at(partition_, 20), 1);
+}
+
+// ---- open transactions
+
+TEST_F(LmdbPartitionTest, TransactionsAreOpenFromOneCheckpointToTheNext) {
+  const ProducerEntry open = make_entry({.sequence = 5, .open = 12});
+  save_at(10, {{kP1, kOne}});
+  save_at(20, {{kP1, open}, {kP2, open}});
+  save_at(30, {{kP1, kTwo}});
+  save_at(40, {{kP2, kTwo}, {kP3, open}});
+  for (const int at : {10, 19}) EXPECT_THAT(open_ids(partition_, at), IsEmpty()) << at;
+  for (const int at : {20, 29}) EXPECT_THAT(open_ids(partition_, at), ElementsAre(1, 2)) << at;
+  for (const int at : {30, 39}) EXPECT_THAT(open_ids(partition_, at), ElementsAre(2)) << at;
+  for (const int at : {40, 99}) EXPECT_THAT(open_ids(partition_, at), ElementsAre(3)) << at;
+  EXPECT_THAT(value_of(partition_.open_transactions(Offset(30))), ElementsAre(Pair(kP2, open)));
+}
+
+TEST_F(LmdbPartitionTest, AClosedTransactionStaysClosedWhenItsOpeningIsDropped) {
+  const ProducerEntry open = make_entry({.sequence = 5, .open = 12});
+  save_at(10, {{kP1, open}, {kP2, open}});
+  save_at(20, {{kP1, kTwo}}, 20);
+  EXPECT_THAT(offsets_of(partition_), ElementsAre(20));
+  EXPECT_THAT(open_ids(partition_, 20), ElementsAre(2)) << "opened below, and kept";
+  save_at(30, {{kP2, kTwo}}, 20);
+  EXPECT_THAT(open_ids(partition_, 20), ElementsAre(2));
+  EXPECT_THAT(open_ids(partition_, 30), IsEmpty());
+  save_at(40, {{kP1, kThree}}, 40);
+  EXPECT_THAT(open_ids(partition_, 40), IsEmpty());
+}
+
+TEST_F(LmdbPartitionTest, AnOpenTransactionIsNotOfAForgottenProducer) {
+  save_at(10, {{kP1, make_entry({.open = 3})}});
+  save_at(20, {{kP1, std::nullopt}});  // a follower's marker closed it, then it expired
+  EXPECT_THAT(open_ids(partition_, 10), ElementsAre(1));
+  EXPECT_THAT(open_ids(partition_, 20), IsEmpty());
+}
+
+TEST_F(LmdbPartitionTest, ATransactionOpenOverManyCheckpointsIsFoundInEach) {
+  save_at(10, {{kP1, make_entry({.sequence = 1, .open = 3})}});
+  for (int at = 20; at <= 100; at += 10) {
+    save_at(at, {{kP1, make_entry({.sequence = at, .open = 3})}, {kP2, kOne}}, at - 10);
+  }
+  EXPECT_THAT(offsets_of(partition_), ElementsAre(100, 90));
+  EXPECT_THAT(open_ids(partition_, 90), ElementsAre(1));
+  EXPECT_THAT(open_ids(partition_, 100), ElementsAre(1));
+  EXPECT_EQ(find(1, 90), make_entry({.sequence = 90, .open = 3}));
+}
+
+// ---- the time index
+
+TEST_F(LmdbPartitionTest, OlderProducersAreFoundUpToABound) {
+  save_at(10, {{kP1, make_entry({.timestamp = 300})},
+               {kP2, make_entry({.timestamp = 100})},
+               {kP3, make_entry({.timestamp = -200})}});
+  EXPECT_THAT(older_ids(partition_, 10, -201), IsEmpty());
+  EXPECT_THAT(older_ids(partition_, 10, -200), ElementsAre(3));
+  EXPECT_THAT(older_ids(partition_, 10, 99), ElementsAre(3));
+  EXPECT_THAT(older_ids(partition_, 10, 100), ElementsAre(2, 3));
+  EXPECT_THAT(older_ids(partition_, 10, 300), ElementsAre(1, 2, 3));
+  EXPECT_THAT(older_ids(partition_, 9, 300), IsEmpty());
+}
+
+TEST_F(LmdbPartitionTest, ARowThatANewerOneShadowsSaysNothingOfTime) {
+  save_at(10, {{kP1, make_entry({.timestamp = 100})}, {kP2, make_entry({.timestamp = 900})}});
+  save_at(20, {{kP1, make_entry({.timestamp = 500})}, {kP2, make_entry({.timestamp = 50})}});
+  EXPECT_THAT(older_ids(partition_, 10, 100), ElementsAre(1));
+  EXPECT_THAT(older_ids(partition_, 20, 100), ElementsAre(2)) << "time may go back";
+  EXPECT_THAT(older_ids(partition_, 20, 500), ElementsAre(1, 2));
+  EXPECT_THAT(older_ids(partition_, 10, 900), ElementsAre(1, 2)) << "each once";
+}
+
+TEST_F(LmdbPartitionTest, WhoHasATransactionOpenOrIsForgottenIsNotOlder) {
+  save_at(10, {{kP1, make_entry({.timestamp = 100})},
+               {kP2, make_entry({.timestamp = 100})},
+               {kP3, make_entry({.timestamp = 100, .open = 1})}});
+  save_at(20, {{kP1, std::nullopt}, {kP2, make_entry({.timestamp = 100, .open = 12})}});
+  EXPECT_THAT(older_ids(partition_, 10, 100), ElementsAre(1, 2));
+  EXPECT_THAT(older_ids(partition_, 20, 100), IsEmpty());
+}
+
+// ---- visiting
+
+TEST_F(LmdbPartitionTest, AVisitGoesByIdAndStopsAtAnError) {
+  Changes changes;
+  for (const std::int64_t id :
+       {std::int64_t{0}, std::int64_t{1}, std::int64_t{255}, std::int64_t{256},
+        std::int64_t{1} << 40, std::numeric_limits<std::int64_t>::max()}) {
+    changes[ProducerId(id)] = kOne;
+  }
+  save_at(10, changes);
+  EXPECT_EQ(visited(partition_, Offset(10)).size(), changes.size());  // it checks the order
+  int visits = 0;
+  EXPECT_THAT(partition_.visit(Offset(10),
+                               [&](ProducerId, const ProducerEntry&) -> Result<void> {
+                                 if (++visits < 3) return {};
+                                 return fail(ErrorCode::INVALID_REQUEST, "enough");
+                               }),
+              FailsWith(ErrorCode::INVALID_REQUEST, "enough"));
+  EXPECT_EQ(visits, 3);
+}
+
+// ---- what is kept
+
+TEST_F(LmdbPartitionTest, CheckpointsBelowTheNewestToKeepAreDropped) {
+  for (int at = 10; at <= 50; at += 10) save_at(at, {{kP1, make_entry({.sequence = at})}});
+  EXPECT_THAT(offsets_of(partition_), ElementsAre(50, 40, 30, 20, 10));
+  save_at(60, {}, 35);
+  EXPECT_THAT(offsets_of(partition_), ElementsAre(60, 50, 40, 30));
+  save_at(70, {}, 29);
+  EXPECT_THAT(offsets_of(partition_), ElementsAre(70, 60, 50, 40, 30)) << "a lower bound keeps all";
+  save_at(80, {}, 80);
+  EXPECT_THAT(offsets_of(partition_), ElementsAre(80));
+  save_at(90, {}, 1000);
+  EXPECT_THAT(offsets_of(partition_), ElementsAre(90));
+  EXPECT_EQ(find(1, 90), make_entry({.sequence = 50}));
+}
+
+TEST_F(LmdbPartitionTest, RowsDoNotGrowWithTheNumberOfCheckpoints) {
+  std::int64_t most = 0;
+  for (int at = 10; at <= 500; at += 10) {
+    Changes changes;
+    for (int id = 0; id < 10; ++id) changes[ProducerId(id)] = make_entry({.sequence = at});
+    save_at(at, changes, at);
+    most = std::max(most, rows());
+  }
+  EXPECT_EQ(most, 1 + 2 * 10);
+}
+
+TEST_F(LmdbPartitionTest, RowsThatAnOlderCheckpointNeedsStay) {
+  save_at(10, {{kP1, kOne}});
+  save_at(20, {{kP1, kTwo}}, 10);
+  save_at(30, {{kP1, kThree}}, 10);
+  EXPECT_EQ(find(1, 10), kOne);
+  EXPECT_EQ(find(1, 20), kTwo);
+  save_at(40, {{kP1, kOne}}, 25);
+  EXPECT_THAT(offsets_of(partition_), ElementsAre(40, 30, 20));
+  EXPECT_EQ(find(1, 20), kTwo);
+  EXPECT_EQ(find(1, 30), kThree);
+  EXPECT_EQ(find(1, 40), kOne);
+  EXPECT_EQ(find(1, 10), std::nullopt) << "nobody reads there any more";
+}
+
+TEST_F(LmdbPartitionTest, AForgottenProducerLeavesNoRowWhereNothingOlderIsKept) {
+  save_at(10, {{kP1, make_entry({.open = 1})}, {kP2, kOne}}, 10);
+  save_at(20, {{kP1, std::nullopt}}, 20);
+  EXPECT_EQ(rows(), 1 + 2);
+  EXPECT_EQ(count_at(partition_, 20), 1);
+}
+
+TEST_F(LmdbPartitionTest, AForgottenProducerLeavesNoRowOnceNothingOlderIsKept) {
+  // design 5: "Collecting a version drops only rows shadowed by a newer row at or below the oldest
+  // one kept", which these are once 30 is the oldest.
+  save_at(10, {{kP1, kOne}, {kP2, kOne}}, 10);
+  save_at(20, {{kP1, std::nullopt}}, 10);  // the high watermark lags, so 10 stays
+  EXPECT_EQ(find(1, 10), kOne);
+  save_at(30, {{kP2, kTwo}}, 30);
+  save_at(40, {{kP2, kThree}}, 40);
+  EXPECT_EQ(rows(), 1 + 2) << "rows of a producer that is never written again";
+}
+
+// ---- the same offset again
+
+TEST_F(LmdbPartitionTest, ASecondSaveAtTheSameOffsetReplacesTheFirst) {
+  save_at(10, {{kP1, kOne}});
+  save_at(20, {{kP1, kTwo}, {kP2, make_entry({.timestamp = 5, .open = 15})}});
+  CheckpointInfo info;
+  info.offset = Offset(20);
+  ASSERT_THAT(
+      save(partition_, info,
+           {{kP1, std::nullopt}, {kP2, make_entry({.timestamp = 7})}, {kP3, kThree}}, Offset(0)),
+      Succeeds());
+  EXPECT_THAT(offsets_of(partition_), ElementsAre(20, 10));
+  EXPECT_EQ(value_of(partition_.list()).front().anchor, std::nullopt) << "the later one's";
+  EXPECT_EQ(visited(partition_, Offset(20)),
+            (Producers{{kP2, make_entry({.timestamp = 7})}, {kP3, kThree}}));
+  EXPECT_EQ(visited(partition_, Offset(10)), (Producers{{kP1, kOne}}));
+  EXPECT_THAT(open_ids(partition_, 20), IsEmpty());
+  EXPECT_THAT(older_ids(partition_, 20, 7), ElementsAre(2));
+  EXPECT_THAT(older_ids(partition_, 20, 6), IsEmpty()) << "the row of the first is gone";
+  EXPECT_EQ(count_at(partition_, 20), 2);
+}
+
+TEST_F(LmdbPartitionTest, WhatASecondSaveDoesNotNameStaysAsTheFirstHasIt) {
+  save_at(10, {{kP1, kOne}, {kP2, kOne}});
+  save_at(10, {{kP1, std::nullopt}});  // expired, without an append in between
+  EXPECT_EQ(visited(partition_, Offset(10)), (Producers{{kP2, kOne}}));
+  EXPECT_EQ(count_at(partition_, 10), 1);
+  EXPECT_EQ(rows(), 1 + 2 + 2) << "what was forgotten above the high watermark is said";
+}
+
+// ---- between two others
+
+TEST_F(LmdbPartitionTest, ACheckpointBetweenTwoOthersChangesNeither) {
+  save_at(10, {{kP1, kOne}, {kP2, kOne}});
+  save_at(30, {{kP1, kThree}, {kP2, std::nullopt}, {kP3, make_entry({.open = 15})}});
+  const Producers at_10 = visited(partition_, Offset(10));
+  const Producers at_30 = visited(partition_, Offset(30));
+  save_at(20, {{kP1, kTwo}, {kP3, make_entry({.sequence = 7})}}, 20);
+  EXPECT_THAT(offsets_of(partition_), ElementsAre(30, 20));
+  EXPECT_EQ(visited(partition_, Offset(20)),
+            (Producers{{kP1, kTwo}, {kP2, kOne}, {kP3, make_entry({.sequence = 7})}}));
+  EXPECT_EQ(visited(partition_, Offset(30)), at_30);
+  EXPECT_EQ(count_at(partition_, 20), 3);
+  EXPECT_EQ(count_at(partition_, 30), 2);
+  EXPECT_THAT(open_ids(partition_, 20), IsEmpty());
+  EXPECT_THAT(open_ids(partition_, 30), ElementsAre(3));
+
+  save_at(15, {{kP1, kOne}}, 0);
+  EXPECT_EQ(visited(partition_, Offset(20)).at(kP1), kTwo);
+  EXPECT_EQ(visited(partition_, Offset(30)), at_30);
+}
+
+TEST_F(LmdbPartitionTest, ATransactionClosedBetweenTwoCheckpointsIsClosedInBoth) {
+  save_at(10, {{kP1, make_entry({.sequence = 1, .open = 5})}});
+  save_at(30, {{kP1, make_entry({.sequence = 3, .open = 25})}});
+  save_at(20, {{kP1, kTwo}}, 10);
+  EXPECT_THAT(open_ids(partition_, 10), ElementsAre(1));
+  EXPECT_THAT(open_ids(partition_, 20), IsEmpty());
+  EXPECT_THAT(open_ids(partition_, 30), ElementsAre(1));
+}
+
+TEST_F(LmdbPartitionTest, ATransactionOpenedBetweenTwoCheckpointsIsClosedInTheLater) {
+  // Retention with a lagging high watermark rolls one forward (checkpoint_between): the transaction
+  // began behind 10, ended below 30, and is open at 20.
+  save_at(10, {{kP1, kOne}});
+  save_at(30, {{kP1, kThree}, {kP2, kThree}});
+  save_at(20,
+          {{kP1, make_entry({.sequence = 2, .open = 15})},
+           {kP2, make_entry({.sequence = 2, .open = 16})}},
+          10);
+  EXPECT_THAT(open_ids(partition_, 20), ElementsAre(1, 2));
+  EXPECT_EQ(find(1, 30), kThree);
+  EXPECT_THAT(partition_.open_transactions(Offset(30)), Succeeds());
+}
+
+TEST_F(LmdbPartitionTest, AProducerForgottenByTheLaterStaysForgottenWhenTheEarlierNamesIt) {
+  // It wrote behind 10, expired, and was saved as forgotten at 30; a checkpoint that is rolled
+  // forward to 20 by replay knows it again.
+  save_at(10, {{kP1, kOne}});
+  save_at(30, {{kP2, std::nullopt}});
+  save_at(20, {{kP2, kTwo}}, 10);
+  EXPECT_EQ(find(2, 20), kTwo);
+  EXPECT_EQ(find(2, 30), std::nullopt);
+  EXPECT_EQ(visited(partition_, Offset(30)), (Producers{{kP1, kOne}}));
+  EXPECT_EQ(count_at(partition_, 30), 1);
+}
+
+// ---- dropping
+
+TEST_F(LmdbPartitionTest, CheckpointsAboveAnOffsetAreDroppedWithTheirRows) {
+  save_at(10, {{kP1, kOne}});
+  const std::int64_t before = rows();
+  save_at(20, {{kP1, make_entry({.open = 15})}, {kP2, kTwo}});
+  save_at(30, {{kP1, std::nullopt}, {kP3, kThree}});
+  ASSERT_THAT(partition_.drop_above(Offset(10)), Succeeds());
+  EXPECT_THAT(offsets_of(partition_), ElementsAre(10));
+  EXPECT_EQ(value_of(partition_.find(kP1, kAny)), kOne);
+  EXPECT_EQ(visited(partition_, kAny), (Producers{{kP1, kOne}}));
+  EXPECT_THAT(value_of(partition_.open_transactions(kAny)), IsEmpty());
+  EXPECT_EQ(rows(), before);
+  save_at(20, {{kP2, kOne}});
+  EXPECT_EQ(count_at(partition_, 20), 2);
+}
+
+TEST_F(LmdbPartitionTest, DroppingAboveKeepsWhatLiesAtTheOffset) {
+  save_at(10, {{kP1, kOne}});
+  save_at(20, {{kP1, kTwo}});
+  ASSERT_THAT(partition_.drop_above(Offset(20)), Succeeds());
+  EXPECT_THAT(offsets_of(partition_), ElementsAre(20, 10));
+  ASSERT_THAT(partition_.drop_above(Offset(19)), Succeeds());
+  EXPECT_THAT(offsets_of(partition_), ElementsAre(10));
+  ASSERT_THAT(partition_.drop_above(kNoOffset), Succeeds());
+  EXPECT_THAT(offsets_of(partition_), IsEmpty());
+  EXPECT_EQ(rows(), 0);
+  EXPECT_THAT(partition_.drop_above(kNoOffset), Succeeds()) << "nothing to do";
+}
+
+TEST_F(LmdbPartitionTest, WhenAllCheckpointsAreDroppedNoRowIsLeft) {
+  save_at(10, {{kP1, make_entry({.open = 3})}, {kP2, kOne}}, 10);
+  save_at(50, {{kP2, kTwo}}, 50);
+  ASSERT_THAT(offsets_of(partition_), ElementsAre(50));
+  ASSERT_THAT(partition_.drop_above(Offset(20)), Succeeds());
+  EXPECT_THAT(offsets_of(partition_), IsEmpty());
+  EXPECT_THAT(visited(partition_, kAny), IsEmpty());
+  EXPECT_EQ(rows(), 0);
+  // The log has been replayed from its first batch, which lies above 10: only P3 is known.
+  save_at(30, {{kP3, kThree}}, 30);
+  EXPECT_EQ(visited(partition_, Offset(30)), (Producers{{kP3, kThree}}));
+  EXPECT_THAT(open_ids(partition_, 30), IsEmpty()) << "a transaction that nobody ends";
+  EXPECT_EQ(count_at(partition_, 30), 1);
+}
+
+TEST_F(LmdbPartitionTest, ANoteIsKeptWithItsCheckpoint) {
+  save_at(10, {{kP1, kOne}});
+  save_at(20, {});
+  ASSERT_THAT(partition_.note_first_base(Offset(10), Offset(7)), Succeeds());
+  const auto list = value_of(partition_.list());
+  EXPECT_EQ(list.at(0).noted_first_base, std::nullopt);
+  EXPECT_EQ(list.at(1).noted_first_base, Offset(7));
+  EXPECT_EQ(list.at(1).anchor, (Anchor{Offset(9), LeaderEpoch(0), 10}));
+  EXPECT_EQ(list.at(1).producer_count, 1);
+  ASSERT_THAT(partition_.note_first_base(Offset(10), Offset(8)), Succeeds());
+  EXPECT_EQ(value_of(partition_.list()).at(1).noted_first_base, Offset(8));
+  EXPECT_THAT(partition_.note_first_base(Offset(15), Offset(8)),
+              FailsWith(ErrorCode::KAFKA_STORAGE_ERROR));
+}
+
+TEST_F(LmdbPartitionTest, ForgettingAllBeginsANewLifeAndLeavesNoRows) {
+  save_at(10, {{kP1, make_entry({.open = 3})}, {kP2, kTwo}});
+  save_at(20, {{kP1, std::nullopt}});
+  ASSERT_THAT(partition_.forget_all(), Succeeds());
+  EXPECT_EQ(rows(), 0);
+  EXPECT_THAT(offsets_of(partition_), IsEmpty());
+  EXPECT_EQ(value_of(partition_.find(kP2, kAny)), std::nullopt);
+  save_at(5, {{kP2, kOne}});
+  EXPECT_EQ(visited(partition_, kAny), (Producers{{kP2, kOne}}));
+  ASSERT_THAT(partition_.forget_all(), Succeeds());
+  EXPECT_EQ(rows(), 0);
+}
+
+// ---- a row that is wrong
+
+TEST_F(LmdbPartitionTest, ARowWithoutItsHashIsAnErrorOfTheReaderThatMeetsIt) {
+  save_at(10, {{kP1, kOne}, {kP2, kTwo}});
+  // The life is the first that the store row gave.
+  const Row key = producer_key(Incarnation(1), kP1, Offset(10));
+  ASSERT_THAT(environment_->write([&](LmdbTransaction& transaction) -> Result<void> {
+    ONCELOG_TRY_ASSIGN(const auto value, transaction.get(key));
+    Row wrong(value->begin(), value->end());
+    wrong.at(3) ^= std::byte{1};
+    return transaction.put(key, wrong);
+  }),
+              Succeeds());
+  const auto read = partition_.find(kP1, kAny);
+  ASSERT_FALSE(read);
+  // snapshot_store.h: "A row that does not carry its own hash is KAFKA_STORAGE_ERROR."
+  EXPECT_EQ(read.error().code, ErrorCode::KAFKA_STORAGE_ERROR) << read.error().text();
+  EXPECT_EQ(find(2, 10), kTwo);
+  EXPECT_FALSE(partition_.visit(
+      Offset(10), [](ProducerId, const ProducerEntry&) -> Result<void> { return {}; }));
+}
+
+// ---- whatever comes: against a map of versions
+
+class SnapshotOracle {
+ public:
+  explicit SnapshotOracle(PartitionSnapshots& partition, std::uint64_t seed)
+      : partition_(partition), random_(seed) {}
+
+  void step() {
+    const int kind = pick(0, 99);
+    if (kind < 45) {
+      save_at_end();
+    } else if (kind < 55) {
+      save_again();
+    } else if (kind < 75) {
+      insert();
+    } else if (kind < 85) {
+      drop();
+    } else if (kind < 95) {
+      note();
+    } else if (kind < 96) {
+      EXPECT_THAT(partition_.forget_all(), Succeeds());
+      versions_.clear();
+    }
+  }
+
+  void compare() {
+    std::vector<CheckpointInfo> expected;
+    for (const auto& [offset, version] : versions_) {
+      expected.insert(expected.begin(), version.info);
+      expected.front().producer_count = std::ssize(version.producers);
+    }
+    ASSERT_EQ(value_of(partition_.list()), expected);
+    for (const auto& [offset, version] : versions_) compare_at(offset, version.producers);
+    if (versions_.empty()) {
+      compare_at(kAny, {});
+      return;
+    }
+    const auto next = std::next(versions_.begin(), pick(0, static_cast<int>(versions_.size()) - 1));
+    const auto above = std::next(next);
+    const Offset last = above == versions_.end() ? kAny : above->first - 1;
+    compare_at(last, next->second.producers);
+  }
+
+ private:
+  struct Version {
+    CheckpointInfo info{};
+    Producers producers{};
+    std::set<ProducerId> changed{};  ///< since the one before, when it was written
+  };
+
+  int pick(int from, int to) { return std::uniform_int_distribution<int>(from, to)(random_); }
+
+  ProducerEntry random_entry() {
+    EntrySpec spec{.sequence = pick(0, 1000), .offset = pick(0, 1000), .timestamp = pick(-50, 50)};
+    if (pick(0, 3) == 0) spec.open = pick(0, 500);
+    return make_entry(spec);
+  }
+  Changes random_changes(const std::set<ProducerId>& among) {
+    Changes changes;
+    for (const ProducerId id : among) {
+      if (pick(0, 2) > 0) continue;
+      changes[id] = pick(0, 3) == 0 ? std::nullopt : std::optional(random_entry());
+    }
+    return changes;
+  }
+  std::set<ProducerId> anybody() {
+    std::set<ProducerId> ids;
+    for (int id = 0; id < kProducers; ++id) ids.insert(ProducerId(id));
+    return ids;
+  }
+
+  void write(Offset at, const Changes& changes, Offset keep_from) {
+    CheckpointInfo info;
+    info.offset = at;
+    if (pick(0, 3) > 0) info.anchor = Anchor{at - 1, LeaderEpoch(pick(0, 3)), 5};
+    ASSERT_THAT(save(partition_, info, changes, keep_from), Succeeds());
+
+    const auto above = versions_.upper_bound(at);
+    Version version;
+    if (above != versions_.begin()) version = std::prev(above)->second;
+    const bool is_again = version.info.offset == at && above != versions_.begin();
+    if (!is_again) version.changed.clear();
+    version.info = info;
+    for (const auto& [id, entry] : changes) {
+      version.changed.insert(id);
+      if (entry) {
+        version.producers[id] = *entry;
+      } else {
+        version.producers.erase(id);
+      }
+    }
+    versions_[at] = std::move(version);
+    const auto kept = versions_.upper_bound(keep_from);
+    if (kept != versions_.begin()) versions_.erase(versions_.begin(), std::prev(kept));
+  }
+
+  Offset newest() const { return versions_.empty() ? Offset(0) : versions_.rbegin()->first; }
+
+  void save_at_end() {
+    const Offset at = newest() + pick(1, 20);
+    write(at, random_changes(anybody()), at - pick(-5, 120));
+  }
+  void save_again() {
+    if (versions_.empty()) return;
+    write(newest(), random_changes(anybody()), newest() - pick(0, 120));
+  }
+  /// As retention does it: among those that the later one has changed, and none below what is kept.
+  void insert() {
+    if (versions_.size() < 2) return;
+    const auto below =
+        std::next(versions_.begin(), pick(0, static_cast<int>(versions_.size()) - 2));
+    const auto above = std::next(below);
+    if (above->first - below->first < 2) return;
+    const Offset at = below->first + pick(1, static_cast<int>(above->first - below->first) - 1);
+    std::set<ProducerId> among = above->second.changed;
+    if (!kInsertsWhatTheLaterHides) {
+      std::erase_if(among, [&](ProducerId id) { return !above->second.producers.contains(id); });
+    }
+    Changes changes = random_changes(among);
+    for (auto& [id, entry] : changes) {
+      if (kInsertsWhatTheLaterHides || !entry) continue;
+      const bool is_closed_above = !above->second.producers.at(id).transaction_first_offset;
+      if (is_closed_above) entry->transaction_first_offset.reset();
+    }
+    write(at, changes, pick(0, 1) == 0 ? at : below->first);
+  }
+  void drop() {
+    Offset above = newest() - pick(0, 60);
+    const bool drops_all = versions_.empty() || versions_.begin()->first > above;
+    if (drops_all && !kLeavesNothingBelow) above = kNoOffset;
+    ASSERT_THAT(partition_.drop_above(above), Succeeds());
+    versions_.erase(versions_.upper_bound(above), versions_.end());
+  }
+  void note() {
+    if (versions_.empty()) return;
+    const auto noted =
+        std::next(versions_.begin(), pick(0, static_cast<int>(versions_.size()) - 1));
+    const Offset base(pick(0, 100));
+    ASSERT_THAT(partition_.note_first_base(noted->first, base), Succeeds());
+    noted->second.info.noted_first_base = base;
+  }
+
+  void compare_at(Offset at, const Producers& expected) {
+    ASSERT_EQ(visited(partition_, at), expected) << at.value();
+    ProducerEntries open;
+    const Timestamp until(pick(-60, 60));
+    std::vector<ProducerId> older;
+    for (const auto& [id, entry] : expected) {
+      if (entry.transaction_first_offset) {
+        open.emplace_back(id, entry);
+      } else if (entry.last_timestamp <= until) {
+        older.push_back(id);
+      }
+    }
+    ASSERT_EQ(value_of(partition_.open_transactions(at)), open) << at.value();
+    ASSERT_EQ(value_of(partition_.find_older(at, until)), older) << at.value();
+    const ProducerId id(pick(0, kProducers));
+    const auto known = expected.find(id);
+    ASSERT_EQ(value_of(partition_.find(id, at)),
+              known == expected.end() ? std::nullopt : std::optional(known->second))
+        << id.value() << " at " << at.value();
+  }
+
+  static constexpr int kProducers = 8;
+  /// BUG: not yet true. To be set with the fix that makes these two pass:
+  /// ATransactionOpenedBetweenTwoCheckpointsIsClosedInTheLater and
+  /// AProducerForgottenByTheLaterStaysForgottenWhenTheEarlierNamesIt.
+  static constexpr bool kInsertsWhatTheLaterHides = true;
+  /// BUG: not yet true. To be set with WhenAllCheckpointsAreDroppedNoRowIsLeft.
+  static constexpr bool kLeavesNothingBelow = true;
+  PartitionSnapshots& partition_;
+  std::mt19937_64 random_;
+  std::map<Offset, Version> versions_;
+};
+
+TEST_F(LmdbPartitionTest, AgreesWithAMapOfVersionsWhateverComes) {
+  for (std::uint64_t seed = 1; seed <= 4; ++seed) {
+    SnapshotOracle oracle(partition_, seed);
+    for (int step = 0; step < 1000; ++step) {
+      oracle.step();
+      oracle.compare();
+      if (HasFatalFailure() || HasNonfatalFailure()) {
+        FAIL() << "seed " << seed << ", step " << step;
+      }
+    }
+    ASSERT_THAT(partition_.forget_all(), Succeeds());
+    ASSERT_EQ(rows(), 0) << "seed " << seed;
+  }
+}
+
+// ---- several partitions
+
+class LmdbSnapshotStoreTest : public testing::Test {
+ protected:
+  LmdbSnapshotStoreTest() { open(); }
+  void open() {
+    store_.reset();
+    store_ = value_of(LmdbSnapshotStore::open(
+        posix_vfs(), {.directory = dir_.path(), .map_bytes = kSmallMap, .close_record = {}}));
+  }
+  std::unique_ptr<PartitionSnapshots> open_partition(const TopicPartition& name,
+                                                     const std::string& topic_id) {
+    return value_of(store_->open(name, topic_id));
+  }
+  static void save_at(PartitionSnapshots& partition, std::int64_t at, const Changes& changes) {
+    CheckpointInfo info;
+    info.offset = Offset(at);
+    ASSERT_THAT(save(partition, info, changes, Offset(at)), Succeeds());
+  }
+  /// Counted while the store is closed.
+  [[nodiscard]] std::int64_t rows() {
+    store_.reset();
+    const auto environment =
+        value_of(LmdbEnvironment::open(dir_.file(std::string(kStateFile)), kSmallMap));
+    return environment->row_count();
+  }
+
+  const TopicPartition t0_{"t", 0};
+  const TopicPartition t1_{"t", 1};
+  test::TempDir dir_{test::memory_directory()};
+  std::unique_ptr<LmdbSnapshotStore> store_;
+};
+
+TEST_F(LmdbSnapshotStoreTest, PartitionsDoNotSeeEachOther) {
+  const auto a = open_partition(t0_, "a");
+  const auto b = open_partition(t1_, "b");
+  save_at(*a, 10, {{kP1, make_entry({.open = 4})}, {kP2, kOne}});
+  EXPECT_THAT(value_of(b->list()), IsEmpty());
+  EXPECT_THAT(visited(*b, kAny), IsEmpty());
+  EXPECT_THAT(open_ids(*b, 10), IsEmpty());
+  EXPECT_THAT(older_ids(*b, 10, 5000), IsEmpty());
+  save_at(*b, 10, {{kP1, kThree}});
+  ASSERT_THAT(b->drop_above(Offset(0)), Succeeds());
+  ASSERT_THAT(b->forget_all(), Succeeds());
+  EXPECT_THAT(offsets_of(*a), ElementsAre(10));
+  EXPECT_EQ(visited(*a, kAny).size(), 2u);
+}
+
+TEST_F(LmdbSnapshotStoreTest, CheckpointsAreThereAfterAReopen) {
+  auto a = open_partition(t0_, "a");
+  save_at(*a, 10, {{kP1, kOne}});
+  a.reset();
+  open();
+  EXPECT_THAT(store_->warnings(), IsEmpty());
+  a = open_partition(t0_, "a");
+  EXPECT_THAT(offsets_of(*a), ElementsAre(10));
+  EXPECT_EQ(value_of(a->find(kP1, kAny)), kOne);
+}
+
+TEST_F(LmdbSnapshotStoreTest, AnotherTopicIdIsAnotherLife) {
+  auto a = open_partition(t0_, "a");
+  save_at(*a, 10, {{kP1, kOne}, {kP2, kTwo}});
+  a.reset();
+  a = open_partition(t0_, "b");
+  EXPECT_THAT(value_of(a->list()), IsEmpty());
+  EXPECT_THAT(visited(*a, kAny), IsEmpty());
+  a.reset();
+  a = open_partition(t0_, "a");
+  EXPECT_THAT(value_of(a->list()), IsEmpty()) << "the old life does not come back";
+  a.reset();
+  EXPECT_EQ(rows(), 2) << "the store's and the partition's";
+}
+
+TEST_F(LmdbSnapshotStoreTest, ATopicIdThatCannotBeReadSaysNothing) {
+  auto a = open_partition(t0_, "a");
+  save_at(*a, 10, {{kP1, kOne}});
+  a.reset();
+  a = open_partition(t0_, "");
+  EXPECT_THAT(offsets_of(*a), ElementsAre(10));
+  a.reset();
+  a = open_partition(t0_, "a");
+  EXPECT_THAT(offsets_of(*a), ElementsAre(10));
+}
+
+TEST_F(LmdbSnapshotStoreTest, ADroppedPartitionLeavesNoRowsAndTheOthersTheirs) {
+  auto a = open_partition(t0_, "a");
+  auto b = open_partition(t1_, "b");
+  save_at(*a, 10, {{kP1, make_entry({.open = 4})}, {kP2, kOne}});
+  save_at(*b, 20, {{kP1, kTwo}});
+  a.reset();
+  ASSERT_THAT(store_->drop(t0_), Succeeds());
+  EXPECT_EQ(value_of(b->find(kP1, kAny)), kTwo);
+  EXPECT_THAT(store_->drop({"unknown", 7}), Succeeds());
+  EXPECT_THAT(store_->drop(t0_), Succeeds()) << "again";
+  b.reset();
+  EXPECT_EQ(rows(), 1 + 1 + 1 + 2);
+  open();
+  a = open_partition(t0_, "a");
+  EXPECT_THAT(value_of(a->list()), IsEmpty()) << "the same topic id, but dropped";
+}
+
+TEST_F(LmdbSnapshotStoreTest, AnAbandonedHandleDoesNotWriteIntoTheNextLife) {
+  const auto old = open_partition(t0_, "a");
+  save_at(*old, 10, {{kP1, kOne}});
+  ASSERT_THAT(store_->drop(t0_), Succeeds());
+  const auto next = open_partition(t0_, "b");
+  CheckpointInfo late;
+  late.offset = Offset(20);
+  std::ignore = save(*old, late, {{kP1, kTwo}}, Offset(0));
+  EXPECT_THAT(value_of(next->list()), IsEmpty());
+  EXPECT_THAT(visited(*next, kAny), IsEmpty());
+}
+
+TEST_F(LmdbSnapshotStoreTest, LivesAreNeverUsedTwiceAlsoWhenTheFileIsLost) {
+  // Two stores begin far from each other: a `.state` that is lost, or another store's.
+  auto a = open_partition(t0_, "a");
+  save_at(*a, 10, {{kP1, kOne}});
+  a.reset();
+  const auto next_life = [&] {
+    store_.reset();
+    const auto environment =
+        value_of(LmdbEnvironment::open(dir_.file(std::string(kStateFile)), kSmallMap));
+    StoreRow row;
+    EXPECT_THAT(environment->read([&](LmdbTransaction& transaction) -> Result<void> {
+      ONCELOG_TRY_ASSIGN(const auto value, transaction.get(store_key()));
+      ONCELOG_TRY_ASSIGN(row, decode_store(store_key(), *value));
+      return {};
+    }),
+                Succeeds());
+    return row.next_life.value();
+  };
+  const std::uint64_t first = next_life();
+  std::filesystem::remove(dir_.file(std::string(kStateFile)));
+  open();
+  const std::uint64_t second = next_life();
+  EXPECT_GT(first > second ? first - second : second - first, 1000u);
+}
+
+TEST_F(LmdbSnapshotStoreTest, ManyPartitionsComeAndGoInASmallFile) {
+  for (int round = 0; round < 30; ++round) {
+    auto a = open_partition(t0_, std::to_string(round));
+    Changes changes;
+    for (int id = 0; id < 500; ++id) changes[ProducerId(id)] = kOne;
+    save_at(*a, 10, changes);
+  }
+  EXPECT_LT(std::filesystem::file_size(dir_.file(std::string(kStateFile))), 4u << 20);
+  EXPECT_EQ(rows(), 1 + 1 + 1 + 2 * 500);
+}
+
+}  // namespace
+}  // namespace oncelog::snapshot
