@@ -150,8 +150,7 @@ class Segment {
   IndexFile txn_index_file_{kTxnIndexSuffix};
 };
 
-/// Removes a `.log` and its indexes, the `.log` last: what a crash leaves has it, or nothing counts.
-/// Nothing is synced.
+/// Removes a `.log` and its indexes, the `.log` last. Nothing is synced.
 Result<void> remove_segment_files(Vfs& vfs, const std::string& directory, Offset base);
 
 }  // namespace oncelog::segment
