@@ -11,7 +11,7 @@ if [ -z "${ONCELOG_SCENARIOS:-}" ] || [ ! -d "$ONCELOG_SCENARIOS" ]; then
 fi
 
 # Operations that the shell does not have yet; a scenario that needs one is left out.
-without=truncate,truncate_fully,delete_records,retention,compact,expire_producers,checkpoint
+without=compact
 
 set -- --without "$without"
 if [ -f "$here/disputed.txt" ]; then

@@ -165,6 +165,46 @@ TEST(FoundCases, ACheckpointMadeBelowOthersBringsNobodyBack) {
                                                         {Kind::kApplyRetention, {}}});
 }
 
+TEST(FoundCases, ALogStartRaisedBehindACutBatchOpensAgain) {
+  for (const Kind kind : {Kind::kReopen, Kind::kCrash}) {
+    run({}, {{Kind::kAppend, {0, 0, 0, 0, 0, 1}},
+             {Kind::kFollower, {0, 0, 0, 0, 0, 0, 0, 1}},
+             {Kind::kTruncate, {0, 2, 5}},
+             {Kind::kDeleteRecords, {}},
+             {kind, {}},
+             {Kind::kAppend, {}},
+             {kind, {}}});
+  }
+}
+
+TEST(FoundCases, ABatchInsideOfATransactionIsRefusedBeforeTheLogBeginsAnew) {
+  run({}, {{Kind::kTruncateFully, {1, 1}}, {Kind::kFollower, {7, 3, 0, 0, 3, 5}}});
+}
+
+// The checkpoint that retention made, from nothing as the watermark had been lowered below the
+// others, had lost a batch whose segment was gone, and with it those others.
+TEST(FoundCases, ACheckpointMadeBelowOthersForgetsNoBatch) {
+  run({0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 184, 0, 0, 6},
+      {{Kind::kAppend, {238}},
+       {Kind::kRoll, {}},
+       {Kind::kSetHighWatermark, {}},
+       {Kind::kFollower, {1, 224, 170, 0, 7, 5}},
+       {Kind::kFollower, {0, 41, 234, 0, 7, 2}},
+       {Kind::kFollower, {12, 235, 91, 0, 0, 5}},
+       {Kind::kFollower, {0, 0, 0, 0, 0, 1}},
+       {Kind::kAppend, {}},
+       {Kind::kAppend, {}},
+       {Kind::kRoll, {}},
+       {Kind::kAppend, {0, 0, 0, 0, 0, 1}},
+       {Kind::kMarker, {1}},
+       {Kind::kApplyRetention, {}},
+       {Kind::kFollower, {0, 0, 0, 0, 0, 0, 0, 1}},
+       {Kind::kExpireProducers, {}},
+       {Kind::kAppend, {}},
+       {Kind::kSetHighWatermark, {1, 36}},
+       {Kind::kApplyRetention, {}}});
+}
+
 }  // namespace
 
 }  // namespace oncelog::test

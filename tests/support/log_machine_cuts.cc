@@ -152,7 +152,7 @@ void LogMachine::settle_expiries() {
 
 void LogMachine::run_checkpoint() {
   const Offset seen = require_value(log_->checkpoint(), "checkpoint");
-  note_durable(model_.log_end());
+  note_durable(std::max(durable_end_, model_.stored_end()));
   require_equal(seen, model_.stored_end(), "offset of the checkpoint");
   model_.note_checkpoint(seen, seen);
 }

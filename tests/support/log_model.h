@@ -315,6 +315,7 @@ class LogModel {
   static void keep_expiries(State& state, std::size_t kept);
   [[nodiscard]] std::vector<Offset> markers_in_doubt() const;
   [[nodiscard]] Offset last_stable_offset(Offset known_from) const;
+  void add_cut_last_stable_offsets(ModelTransaction& ended) const;
 
   [[nodiscard]] std::optional<ModelAnswer> find_refusal(const ModelBatch& batch,
                                                         AppendOrigin origin, std::int64_t bytes,

@@ -83,8 +83,24 @@ std::vector<ModelTransaction> LogModel::transactions() const {
       if (!open->first_left && is_left(state, batch)) open->first_left = batch.base_offset;
     }
   }
-  for (ModelTransaction& transaction : all) find_last_stable_offsets(transaction, all);
+  for (ModelTransaction& transaction : all) {
+    find_last_stable_offsets(transaction, all);
+    add_cut_last_stable_offsets(transaction);
+  }
   return all;
+}
+
+/// 9.3: transactions that began behind the marker, in the same append, were open already when the
+/// entry was made; a truncation that cuts them off does not change the entry.
+void LogModel::add_cut_last_stable_offsets(ModelTransaction& ended) const {
+  if (!ended.marker_offset || ended.last_stable_offsets.front() <= *ended.marker_offset) return;
+  for (const ModelBatch& batch : accepted_) {
+    const bool has_begun_behind = batch.append_number == ended.marker_append &&
+                                  batch.base_offset > *ended.marker_offset &&
+                                  batch.is_transactional && !batch.marker &&
+                                  batch.producer_id != ended.producer_id;
+    if (has_begun_behind) ended.last_stable_offsets.push_back(batch.base_offset);
+  }
 }
 
 std::vector<ModelRead> LogModel::read(Offset from, Offset bound, bool is_committed) const {
