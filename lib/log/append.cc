@@ -254,6 +254,35 @@ bool is_empty_inside(const LogEnds& ends, std::span<const ReceivedBatch> batches
          batches.front().header.last_offset() >= ends.log_end;
 }
 
+/// What could refuse these batches once the log has been begun anew for them, which cannot be taken
+/// back.
+Result<void> check_restart(const LogState& state, std::span<const ReceivedBatch> batches,
+                           const FollowerAppendOptions& options) {
+  const Offset base = batches.front().header.base_offset;
+  const Offset last = batches.back().header.last_offset();
+  const Offset own = state.high_watermark_policy == HighWatermarkPolicy::kLogEnd ? last + 1 : base;
+  const Offset high_watermark =
+      std::min(std::max(options.leader_high_watermark.value_or(own), base), last + 1);
+  if (options.leader_log_start.value_or(base) > high_watermark) {
+    return fail(ErrorCode::OFFSET_OUT_OF_RANGE, "follower append: the leader's log start ",
+                *options.leader_log_start, " is above the high watermark ", high_watermark);
+  }
+  std::int64_t bytes = 0;
+  producer::ProducerTable none;
+  producer::PendingAppend pending(none);
+  for (const ReceivedBatch& batch : batches) {
+    bytes += batch.header.size_bytes();
+    ONCELOG_TRY(pending.check(batch.header, batch.control, producer::Strictness::kReplication));
+  }
+  if (bytes > state.options.config.segment_bytes) {
+    return fail(ErrorCode::RECORD_LIST_TOO_LARGE, "follower append: ", bytes,
+                " bytes, segment.bytes is ", state.options.config.segment_bytes);
+  }
+  if (last - base <= std::numeric_limits<std::int32_t>::max()) return {};
+  return fail(ErrorCode::INVALID_RECORD, "append: offsets ", base, " to ", last,
+              " do not fit a segment");
+}
+
 Result<AppendOutcome> check_write_apply_received(LogState& state,
                                                  std::span<const ReceivedBatch> batches,
                                                  const FollowerAppendOptions& options) {
@@ -315,6 +344,7 @@ Result<Appended> PartitionLog::append_as_follower(Bytes bytes, FollowerAppendOpt
   outcome.appended.log_start = state.published.read().ends.log_start;
   if (is_empty_inside(state.published.read().ends, batches)) {
     // The leader's log start lies inside its first batch, which comes whole (3.3).
+    ONCELOG_TRY(check_restart(state, batches, options));
     ONCELOG_TRY(truncate_fully_and_start_at(batches.front().header.base_offset));
   }
   if (!batches.empty()) {

@@ -65,6 +65,10 @@ Result<Offset> PartitionLog::delete_records(Offset before) {
   if (!state_->options.config.cleanup_delete) {
     return fail(ErrorCode::POLICY_VIOLATION, "delete_records: cleanup.policy is compact only");
   }
+  {
+    const std::scoped_lock lock(state_->writer_mutex);
+    ONCELOG_TRY(log::check_writable(*state_));
+  }
   const Offset to = before == Offset(-1) ? state_->published.read().ends.high_watermark : before;
   if (to < Offset(0)) {
     return fail(ErrorCode::OFFSET_OUT_OF_RANGE, "delete_records: offset ", before);

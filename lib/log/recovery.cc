@@ -348,6 +348,21 @@ Result<void> finish_restart(LogState& state, const OpenRequest& request,
   return {};
 }
 
+/// The log start lies above the last batch: a truncation cut the batch that held it (15.4), or
+/// records up to an end inside a batch that was cut were deleted. The log goes on at its start, as
+/// Kafka's does (21.10); nothing is removed.
+Result<void> begin_at_log_start(LogState& state, Offset log_start) {
+  state.report.warnings.push_back("the log start " + std::to_string(log_start.value()) +
+                                  " lies above the last batch: a segment begins there");
+  ONCELOG_TRY_ASSIGN(auto active,
+                     Segment::create(state.environment.vfs, state.directory, log_start,
+                                     state.options.config, state.environment.clock.now()));
+  ONCELOG_TRY(active->sync());
+  ONCELOG_TRY(state.environment.vfs.sync_directory(state.directory));
+  state.segments.push_back(std::move(active));
+  return state.environment.checkpoints.save(state.name, {log_start, {}, {}});
+}
+
 Result<void> recover(LogState& state, const OpenRequest& request, const DirectoryContent& content) {
   const Trust trust = trust_of(request, content.bases);
   state.report.was_clean = trust.is_clean;
@@ -365,8 +380,8 @@ Result<void> recover(LogState& state, const OpenRequest& request, const Director
   if (is_snapshot_news) ONCELOG_TRY(merge_end_snapshot(state, content, scan.end));
   const Offset log_start =
       std::max(request.checkpoint.log_start.value_or(content.bases.front()), content.bases.front());
-  if (log_start > scan.end) {
-    if (was_restarting) return finish_restart(state, request, content);
+  if (log_start > scan.end && was_restarting) return finish_restart(state, request, content);
+  if (log_start > scan.end && !trust.is_point_known) {
     return refuse(state, "the log start " + std::to_string(log_start.value()) +
                              " lies above the end " + std::to_string(scan.end.value()));
   }
@@ -377,13 +392,15 @@ Result<void> recover(LogState& state, const OpenRequest& request, const Director
   ONCELOG_TRY(open_segments(state, scan, content.bases));
   state.last_batch = scan.last_batch;
   ONCELOG_TRY(drop_stale_checkpoints(state));
-  ONCELOG_TRY(settle_epochs(state, log_start, scan.end));
+  const Offset end = std::max(scan.end, log_start);
+  if (end > scan.end) ONCELOG_TRY(begin_at_log_start(state, end));
+  ONCELOG_TRY(settle_epochs(state, log_start, end));
   if (!trust.is_clean) {
     ONCELOG_TRY(state.environment.vfs.sync_directory(state.directory));
-    ONCELOG_TRY(state.environment.checkpoints.save(state.name, {scan.end, {}, {}}));
+    ONCELOG_TRY(state.environment.checkpoints.save(state.name, {end, {}, {}}));
   }
 
-  publish(state, request, log_start, scan.end);
+  publish(state, request, log_start, end);
   return {};
 }
 

@@ -27,8 +27,10 @@ ProducerInfo describe(ProducerId id, const ProducerEntry& entry) {
                     entry.transaction_first_offset,
                     entry.last_timestamp};
   for (const RememberedBatch& batch : entry.window()) {
-    info.batches.push_back({batch.first_sequence(), batch.last_sequence, batch.first_offset(),
-                            batch.last_offset, batch.timestamp});
+    const bool has_sequence = batch.last_sequence != kNoSequence;  // not so for coordinators
+    info.batches.push_back({has_sequence ? batch.first_sequence() : kNoSequence,
+                            batch.last_sequence, batch.first_offset(), batch.last_offset,
+                            batch.timestamp});
   }
   return info;
 }

@@ -346,12 +346,22 @@ TEST_F(RecoveryTest, ALogOfAnOlderFormatIsRefusedByName) {
   }
 }
 
-TEST_F(RecoveryTest, ALogStartAboveTheEndIsRefused) {
+TEST_F(RecoveryTest, ALogStartAboveTheEndBeginsASegmentThereAndRemovesNothing) {
   open();
   append_many(2);
+  const std::string name = "00000000000000000000.log";
+  const std::string before = test::directory_content(directory()).at(name);
   crash();
   test::write_text(store_path() + "/log-start-offset-checkpoint", "0\n1\nt 0 5\n");
-  expect_refused(kStorageError, "log start 5");
+  for (int round = 0; round < 2; ++round) {
+    open();
+    EXPECT_EQ(log_->ends().log_start, Offset(5));
+    EXPECT_EQ(log_->ends().log_end, Offset(5));
+    EXPECT_EQ(log_->segments(), (std::vector<Offset>{Offset(0), Offset(5)}));
+    EXPECT_EQ(test::directory_content(directory()).at(name), before);
+    EXPECT_THAT(log_->check_invariants(), testing::IsEmpty());
+    crash();
+  }
 }
 
 TEST_F(RecoveryTest, AMissingPartitionIsMadeOnlyOnRequest) {
