@@ -227,18 +227,19 @@ Result<std::optional<LastBatch>> replay_producers(
   return last;
 }
 
-Result<std::optional<CheckpointInfo>> checkpoint_between(LogState& state, Offset end) {
-  if (!state.snapshots) return std::nullopt;
-  const Offset high_watermark = state.published.read().ends.high_watermark;
+Result<CheckpointInfo> checkpoint_between(LogState& state, Offset end) {
+  std::optional<CheckpointInfo> oldest_above;
   const auto find = [&]() -> Result<std::optional<CheckpointInfo>> {
+    const Offset high_watermark = state.published.read().ends.high_watermark;
     ONCELOG_TRY_ASSIGN(const auto present, state.snapshots->list());
+    if (!present.empty() && present.back().offset > high_watermark) oldest_above = present.back();
     const auto newest = std::ranges::find_if(
         present, [&](const CheckpointInfo& one) { return one.offset <= high_watermark; });
     if (newest == present.end()) return std::nullopt;
     return *newest;
   };
   ONCELOG_TRY_ASSIGN(std::optional<CheckpointInfo> base, find());
-  if (base && base->offset >= end) return base;
+  if (base && base->offset >= end) return *base;
   std::vector<std::shared_ptr<segment::Segment>> segments;
   Offset stored_end{};
   {
@@ -246,12 +247,16 @@ Result<std::optional<CheckpointInfo>> checkpoint_between(LogState& state, Offset
     segments = state.segments;
     stored_end = state.stored_end();
   }
+  const Offset high_watermark = state.published.read().ends.high_watermark;
   if (stored_end <= high_watermark) {
     ONCELOG_TRY(checkpoint_producers(state));
     ONCELOG_TRY_ASSIGN(base, find());
     // Unless an append came in between, and it lies above.
-    if (base && base->offset >= end) return base;
+    if (base && base->offset >= end) return *base;
   }
+  // Where the watermark was lowered below all of them, a replay cannot tell what they know: the
+  // oldest stands in. A truncation below it replays what is left of the log, and says so.
+  if (!base && oldest_above) return *oldest_above;
   // The present state is too new: the newest checkpoint that is old enough is rolled forward.
   ONCELOG_TRY(sync_log(state, SyncScope::kLog, high_watermark));
   ProducerTable table;
@@ -268,7 +273,10 @@ Result<std::optional<CheckpointInfo>> checkpoint_between(LogState& state, Offset
   table.freeze();
   ONCELOG_TRY(save_table(*state.snapshots, table, {last->next_offset, last->anchor, {}, 0},
                          high_watermark));
-  return find();
+  ONCELOG_TRY_ASSIGN(base, find());
+  if (base && base->offset >= end) return *base;
+  return fail(ErrorCode::OFFSET_OUT_OF_RANGE, state.directory,
+              ": the high watermark was lowered meanwhile");
 }
 
 Result<void> visit_producers(const LogState& state,

@@ -31,9 +31,9 @@ Result<Offset> checkpoint_producers(LogState& state);
 void checkpoint_if_due(LogState& state, bool has_rolled);
 
 /// A checkpoint that holds all that is known from bytes below `end` and lies at or below the high
-/// watermark: one that is there, or a new one. Nothing if none are kept. Requires
-/// maintenance_mutex.
-Result<std::optional<snapshot::CheckpointInfo>> checkpoint_between(LogState& state, Offset end);
+/// watermark: one that is there, or a new one. Where all lie above it, because it was lowered, the
+/// oldest of them. Requires maintenance_mutex, and that checkpoints are kept.
+Result<snapshot::CheckpointInfo> checkpoint_between(LogState& state, Offset end);
 
 /// The state of all producers at an offset, as memory and store have it together, ascending by id.
 /// Requires maintenance_mutex and writer_mutex.

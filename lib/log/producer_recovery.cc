@@ -111,7 +111,6 @@ Result<void> save_if_full(LogState& state, const LastBatch& last, Offset keep_fr
                          keep_from));
   state.saved_at = last.next_offset;
   state.producers.thaw_some(std::numeric_limits<std::size_t>::max());
-  while (state.producers.cached_bytes() > bytes_max) state.producers.evict_some(bytes_max);
   return {};
 }
 

@@ -125,7 +125,10 @@ Result<LogScan> scan_from_checkpoint(LogState& state, const OpenRequest& request
     const LeaderEpochs stored_epochs = state.epochs;
     const RecoveryReport report = state.report;
     auto scan = scan_log(state, content.bases, options);
-    if (scan && *state.saved_at <= scan->end) return scan;
+    if (scan && *state.saved_at <= scan->end) {
+      state.report.replayed_from = options.replay_from;
+      return scan;
+    }
     // The checkpoint is a shortcut; without it the log alone decides.
     state.report = report;
     state.report.warnings.push_back(scan ? "producer state at offset " +
@@ -304,7 +307,6 @@ void publish(LogState& state, const OpenRequest& request, Offset log_start, Offs
   state.durable_end.store(end.value());
   state.recovery_point.store(end.value());
   state.last_flush_ms.store(state.environment.clock.now().value());
-  state.report.replayed_from = state.saved_at;
   state.saved_records.store(state.saved_at.value_or(log_start).value());
   state.changed_producer_bytes.store(state.producers.changed_bytes());
   const bool is_manual = state.high_watermark_policy == HighWatermarkPolicy::kManual;

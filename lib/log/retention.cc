@@ -98,15 +98,16 @@ Result<Offset> end_of(std::span<const std::shared_ptr<Segment>> going) {
   return going.front()->base_offset();
 }
 
-/// What must stand before the bytes go.
-Result<void> save_producers(LogState& state, std::span<const std::shared_ptr<Segment>> going,
-                            Offset first_base) {
-  ONCELOG_TRY_ASSIGN(const Offset end, end_of(going));
-  ONCELOG_TRY_ASSIGN(const auto checkpoint, checkpoint_between(state, end));
-  if (!checkpoint) return {};
-  const bool has_anchor = checkpoint->anchor && checkpoint->anchor->base_offset >= first_base;
-  return has_anchor ? Result<void>{}
-                    : state.snapshots->note_first_base(checkpoint->offset, first_base);
+/// Every checkpoint that can do without the bytes says so: a truncation may make any of them the
+/// newest.
+Result<void> note_checkpoints(LogState& state, Offset end, Offset first_base) {
+  ONCELOG_TRY_ASSIGN(const auto present, state.snapshots->list());
+  for (const snapshot::CheckpointInfo& one : present) {
+    const bool has_anchor = one.anchor && one.anchor->base_offset >= first_base;
+    if (one.offset < end || has_anchor) continue;
+    ONCELOG_TRY(state.snapshots->note_first_base(one.offset, first_base));
+  }
+  return {};
 }
 
 /// Out of memory first: a reader that comes now does not find them any more. Requires file_mutex.
@@ -148,7 +149,11 @@ Result<std::vector<Offset>> apply_retention(LogState& state) {
   }
   const auto going = std::span(segments).first(count);
   const Offset first_base = segments[count]->base_offset();
-  ONCELOG_TRY(save_producers(state, going, first_base));
+  if (state.snapshots) {
+    ONCELOG_TRY_ASSIGN(const Offset end, end_of(going));
+    ONCELOG_TRY(checkpoint_between(state, end));
+    ONCELOG_TRY(note_checkpoints(state, end, first_base));
+  }
   ONCELOG_TRY(raise_log_start(state, first_base));
 
   const std::scoped_lock files(state.file_mutex);
