@@ -9,8 +9,7 @@ namespace {
 
 using Kind = OperationKind;
 
-void run(const ConfigurationChoices& configuration,
-         const std::vector<Operation>& operations) {
+void run(const ConfigurationChoices& configuration, const std::vector<Operation>& operations) {
   LogMachine machine(configuration);
   for (const Operation& operation : operations) {
     SCOPED_TRACE(operation.text());
@@ -77,18 +76,17 @@ TEST(FoundCases, ProducersThatATruncationCutOffStayAway) {
 
 // As above, behind a replay of all that is left, which forgets producers whose data is gone.
 TEST(FoundCases, ProducersThatAReplayForgotStayAway) {
-  run({7, 189, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 142},
-      {{Kind::kFollower, {0, 0, 0, 0, 0, 17}},
-       {Kind::kAppendCoordinator, {}},
-       {Kind::kAppend, {}},
-       {Kind::kAppend, {0, 0, 0, 0, 4}},
-       {Kind::kMarker, {}},
-       {Kind::kAppend, {}},
-       {Kind::kAppend, {0, 0, 0, 0, 0, 3}},
-       {Kind::kApplyRetention, {}},
-       {Kind::kTruncate, {1}},
-       {Kind::kAppend, {}},
-       {Kind::kAppend, {0, 0, 0, 0, 4, 1}}});
+  run({7, 189, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 142}, {{Kind::kFollower, {0, 0, 0, 0, 0, 17}},
+                                                             {Kind::kAppendCoordinator, {}},
+                                                             {Kind::kAppend, {}},
+                                                             {Kind::kAppend, {0, 0, 0, 0, 4}},
+                                                             {Kind::kMarker, {}},
+                                                             {Kind::kAppend, {}},
+                                                             {Kind::kAppend, {0, 0, 0, 0, 0, 3}},
+                                                             {Kind::kApplyRetention, {}},
+                                                             {Kind::kTruncate, {1}},
+                                                             {Kind::kAppend, {}},
+                                                             {Kind::kAppend, {0, 0, 0, 0, 4, 1}}});
 }
 
 // It named the checkpoint that the open had made on its way.
@@ -99,8 +97,7 @@ TEST(FoundCases, AnOpenWithoutTheStateSaysThatAllWasReplayed) {
 
 // The open waited for open transactions to leave the cache.
 TEST(FoundCases, AnOpenEndsWithMoreOpenTransactionsThanTheCacheHolds) {
-  run({0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7},
-      {{Kind::kFollower, {224, 1}}, {Kind::kReopen, {}}});
+  run({0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 7}, {{Kind::kFollower, {224, 1}}, {Kind::kReopen, {}}});
 }
 
 // The only batch holds the log start and was cut off: the end would lie below the start.
@@ -117,13 +114,12 @@ TEST(FoundCases, ALogCutAroundItsStartOpensAgain) {
 
 // The checkpoint that was left had lost the batch by which an open knows it.
 TEST(FoundCases, ACheckpointHoldsAfterRetentionAndTruncation) {
-  run({0, 0, 0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 9, 0, 0, 12},
-      {{Kind::kFollower, {3, 73, 0, 0, 0, 1}},
-       {Kind::kMarker, {}},
-       {Kind::kSetHighWatermark, {}},
-       {Kind::kApplyRetention, {}},
-       {Kind::kTruncate, {0, 1, 5}},
-       {Kind::kReopen, {}}});
+  run({0, 0, 0, 0, 0, 0, 0, 0, 0, 5, 0, 0, 9, 0, 0, 12}, {{Kind::kFollower, {3, 73, 0, 0, 0, 1}},
+                                                          {Kind::kMarker, {}},
+                                                          {Kind::kSetHighWatermark, {}},
+                                                          {Kind::kApplyRetention, {}},
+                                                          {Kind::kTruncate, {0, 1, 5}},
+                                                          {Kind::kReopen, {}}});
 }
 
 // The log was emptied before the append was refused.
@@ -138,31 +134,31 @@ TEST(FoundCases, ARefusedAppendDoesNotBeginTheLogAnew) {
 // transaction that has ended since.
 TEST(FoundCases, ACheckpointMadeBelowOthersOpensNoTransaction) {
   run({0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 232}, {{Kind::kAppend, {1, 0, 0, 1}},
-                                                          {Kind::kFollower, {0, 0, 0, 0, 0, 1}},
-                                                          {Kind::kAppend, {}},
-                                                          {Kind::kSetHighWatermark, {}},
-                                                          {Kind::kAppend, {}},
-                                                          {Kind::kMarker, {}},
-                                                          {Kind::kAppend, {}},
-                                                          {Kind::kTruncate, {4, 0, 1}},
-                                                          {Kind::kMarker, {1}},
-                                                          {Kind::kRetry, {}},
-                                                          {Kind::kAppend, {}},
-                                                          {Kind::kApplyRetention, {}},
-                                                          {Kind::kCrash, {}}});
+                                                           {Kind::kFollower, {0, 0, 0, 0, 0, 1}},
+                                                           {Kind::kAppend, {}},
+                                                           {Kind::kSetHighWatermark, {}},
+                                                           {Kind::kAppend, {}},
+                                                           {Kind::kMarker, {}},
+                                                           {Kind::kAppend, {}},
+                                                           {Kind::kTruncate, {4, 0, 1}},
+                                                           {Kind::kMarker, {1}},
+                                                           {Kind::kRetry, {}},
+                                                           {Kind::kAppend, {}},
+                                                           {Kind::kApplyRetention, {}},
+                                                           {Kind::kCrash, {}}});
 }
 
 // And a producer that has expired since.
 TEST(FoundCases, ACheckpointMadeBelowOthersBringsNobodyBack) {
   run({211, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 14, 2}, {{Kind::kFollower, {0, 0, 1}},
-                                                        {Kind::kDeleteRecords, {}},
-                                                        {Kind::kRoll, {}},
-                                                        {Kind::kAppend, {0, 0, 0, 0, 0, 3}},
-                                                        {Kind::kMarker, {}},
-                                                        {Kind::kExpireProducers, {1, 227}},
-                                                        {Kind::kAppend, {1, 0, 0, 0, 0, 1}},
-                                                        {Kind::kSetHighWatermark, {1}},
-                                                        {Kind::kApplyRetention, {}}});
+                                                         {Kind::kDeleteRecords, {}},
+                                                         {Kind::kRoll, {}},
+                                                         {Kind::kAppend, {0, 0, 0, 0, 0, 3}},
+                                                         {Kind::kMarker, {}},
+                                                         {Kind::kExpireProducers, {1, 227}},
+                                                         {Kind::kAppend, {1, 0, 0, 0, 0, 1}},
+                                                         {Kind::kSetHighWatermark, {1}},
+                                                         {Kind::kApplyRetention, {}}});
 }
 
 TEST(FoundCases, ALogStartRaisedBehindACutBatchOpensAgain) {

@@ -43,26 +43,16 @@ using Kind = OperationKind;
 using Weights = std::vector<std::pair<std::size_t, Kind>>;
 
 /// Most operations append; the rare ones come once or twice in a case.
-const Weights kWhatDeletesNothing = {{30, Kind::kAppend},
-                                     {8, Kind::kRetry},
-                                     {3, Kind::kAppendMalformed},
-                                     {6, Kind::kAppendCoordinator},
-                                     {14, Kind::kMarker},
-                                     {8, Kind::kFollower},
-                                     {3, Kind::kAssignEpoch},
-                                     {10, Kind::kSetHighWatermark},
-                                     {2, Kind::kRaiseLogStart},
-                                     {3, Kind::kRoll},
-                                     {3, Kind::kFlush},
-                                     {1, Kind::kWaitDurable},
-                                     {3, Kind::kAdvanceClock},
-                                     {6, Kind::kRead},
-                                     {2, Kind::kProbeWindows},
-                                     {3, Kind::kReopen},
-                                     {4, Kind::kCrash},
-                                     {4, Kind::kTruncate},
-                                     {1, Kind::kTruncateFully},
-                                     {3, Kind::kDeleteRecords},
+const Weights kWhatDeletesNothing = {{30, Kind::kAppend},         {8, Kind::kRetry},
+                                     {3, Kind::kAppendMalformed}, {6, Kind::kAppendCoordinator},
+                                     {14, Kind::kMarker},         {8, Kind::kFollower},
+                                     {3, Kind::kAssignEpoch},     {10, Kind::kSetHighWatermark},
+                                     {2, Kind::kRaiseLogStart},   {3, Kind::kRoll},
+                                     {3, Kind::kFlush},           {1, Kind::kWaitDurable},
+                                     {3, Kind::kAdvanceClock},    {6, Kind::kRead},
+                                     {2, Kind::kProbeWindows},    {3, Kind::kReopen},
+                                     {4, Kind::kCrash},           {4, Kind::kTruncate},
+                                     {1, Kind::kTruncateFully},   {3, Kind::kDeleteRecords},
                                      {3, Kind::kCheckpoint}};
 const Weights kWhatDeletes = {{4, Kind::kApplyRetention}, {4, Kind::kExpireProducers}};
 
@@ -134,7 +124,8 @@ void check_property(std::int64_t steps, const std::string& name, const Property&
     ++params.seed;
   }
   std::cout << progress.steps << " steps\n";
-  for (const auto& [what, count] : progress.tally) std::cout << "  " << what << ": " << count << '\n';
+  for (const auto& [what, count] : progress.tally)
+    std::cout << "  " << what << ": " << count << '\n';
 }
 
 TEST(LogProperty, AnswersAreTheOracles) {

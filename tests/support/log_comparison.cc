@@ -227,9 +227,9 @@ void LogComparison::check_aborted_list(const std::vector<AbortedTransaction>& se
   };
   for (const ModelTransaction& needed : possible) {
     if (!needed.first_left || *needed.first_left >= until) continue;
-    require(std::ranges::any_of(seen, [&](const auto& one) { return is_entry_of(one, needed); }),
-            "the aborted transaction at " + show(needed.first_offset()) +
-                " is missing from the list");
+    require(
+        std::ranges::any_of(seen, [&](const auto& one) { return is_entry_of(one, needed); }),
+        "the aborted transaction at " + show(needed.first_offset()) + " is missing from the list");
   }
   for (const AbortedTransaction& listed : seen) {
     const auto is_of_this = [&](const auto& one) { return is_entry_of(listed, one); };

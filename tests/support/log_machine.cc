@@ -50,8 +50,7 @@ StoreOptions choose_store_options(const ConfigurationChoices& by) {
   options.kafka_handover = by[0] < 128;
   options.producer_cache_bytes =
       pick(std::array<std::int64_t, 4>{64 << 20, 1, 600, 4096}, by[12] / 4);
-  options.checkpoint_interval_records =
-      pick(std::array<std::int64_t, 3>{1'000'000, 1, 7}, by[13]);
+  options.checkpoint_interval_records = pick(std::array<std::int64_t, 3>{1'000'000, 1, 7}, by[13]);
   options.checkpoint_interval_bytes = pick(std::array<std::int64_t, 2>{64 << 20, 500}, by[13] / 3);
   options.state_map_bytes =
       pick(std::array<std::int64_t, 2>{std::int64_t{64} << 30, 1 << 18}, by[13] / 6);
@@ -63,9 +62,9 @@ StoreOptions choose_store_options(const ConfigurationChoices& by) {
 
 std::string Operation::text() const {
   static constexpr std::array<std::string_view, kOperationKinds> kNames = {
-      "append", "retry",     "malformed", "coordinator", "marker", "follower",
-      "epoch",  "watermark", "start",     "roll",        "flush",  "durable",
-      "clock",  "read",      "probe",     "reopen",      "crash",  "truncate",
+      "append", "retry",     "malformed", "coordinator", "marker",    "follower",
+      "epoch",  "watermark", "start",     "roll",        "flush",     "durable",
+      "clock",  "read",      "probe",     "reopen",      "crash",     "truncate",
       "fully",  "delete",    "retention", "expire",      "checkpoint"};
   std::string text(kNames[static_cast<std::size_t>(kind)]);
   for (const std::uint8_t by : choices) text += " " + std::to_string(by);
@@ -73,9 +72,8 @@ std::string Operation::text() const {
 }
 
 StateMode LogMachine::choose_state_mode(const ConfigurationChoices& choices) {
-  return pick(
-      std::array{StateMode::kKept, StateMode::kKept, StateMode::kNone, StateMode::kDeleted},
-      choices[12]);
+  return pick(std::array{StateMode::kKept, StateMode::kKept, StateMode::kNone, StateMode::kDeleted},
+              choices[12]);
 }
 
 LogMachine::LogMachine(const ConfigurationChoices& choices, StateMode state_mode)
@@ -125,9 +123,9 @@ std::string LogMachine::configuration_text() const {
   if (state_mode_ == StateMode::kDeleted) text = "with the state deleted";
   if (state_mode_ == StateMode::kNone) text = "without a state";
   const Policy policy = options_.high_watermark;
-  return text + (policy == Policy::kManual ? ", watermark manual"
-                                           : policy == Policy::kLogEnd ? ", watermark the end"
-                                                                       : ", watermark durable");
+  return text + (policy == Policy::kManual   ? ", watermark manual"
+                 : policy == Policy::kLogEnd ? ", watermark the end"
+                                             : ", watermark durable");
 }
 
 void LogMachine::run_kind() {

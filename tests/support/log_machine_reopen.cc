@@ -101,8 +101,7 @@ std::int64_t LogMachine::tear_tail() {
 }
 
 void LogMachine::damage_indexes() {
-  const auto files =
-      files_with(partition_path(), {".index", ".timeindex", ".txnindex"});
+  const auto files = files_with(partition_path(), {".index", ".timeindex", ".txnindex"});
   for (std::size_t i = choice(6) % 3; i < files.size(); i += 1 + choice(6) % 4) {
     const std::string& path = files[i];
     std::string content = read_text(path);

@@ -182,8 +182,8 @@ ModelAnswer LogModel::append_as_follower(std::vector<ModelBatch> batches,
                              batches.front().base_offset < log_end() &&
                              batches.front().last_offset() >= log_end();
   const bool is_start_too_high =
-      leader_log_start && is_leader_start_too_high(batches, is_begun_anew, leader_high_watermark,
-                                                   *leader_log_start);
+      leader_log_start &&
+      is_leader_start_too_high(batches, is_begun_anew, leader_high_watermark, *leader_log_start);
   ModelAnswer answer;
   answer.code = check_received(batches, is_begun_anew);
   if (is_start_too_high) answer.other_code = ErrorCode::OFFSET_OUT_OF_RANGE;

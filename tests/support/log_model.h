@@ -237,9 +237,9 @@ class LogModel {
     kCheckpoint,      ///< for an offset in [offset, until]
     kReplay,
     kReplayWithSnapshot,
-    kReopen,  ///< from `start` to `until`, with watermark `offset` and first segment `base`
+    kReopen,          ///< from `start` to `until`, with watermark `offset` and first segment `base`
     kDecidedSettled,  ///< markers below `offset` are forgotten, those at or above `until` are not
-    kEpochsFound,  ///< those of the batches from `offset` on
+    kEpochsFound,     ///< those of the batches from `offset` on
   };
   struct Event {
     EventKind kind = EventKind::kBatch;

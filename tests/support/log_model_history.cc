@@ -180,7 +180,7 @@ void LogModel::walk_reopen(State& state, const Event& event) const {
   state.log_start = event.start;
   state.log_end = event.until;
   set_watermark(state, event.offset);
-  reconsider_decided(state);  // 7.6
+  reconsider_decided(state);                       // 7.6
   truncate_from_end(state.epochs, state.log_end);  // 14.7
   truncate_from_start(state.epochs, state.log_start);
   take_leader_epoch(state);
@@ -245,9 +245,8 @@ void LogModel::settle_last_stable_offset(Offset seen) {
     if (last_stable_offset(offset) == seen) possible.push_back(offset);
   }
   if (possible.empty() || possible == known_from) return;
-  add_event({.kind = EventKind::kDecidedSettled,
-             .offset = possible.front(),
-             .until = possible.back()});
+  add_event(
+      {.kind = EventKind::kDecidedSettled, .offset = possible.front(), .until = possible.back()});
 }
 
 bool LogModel::has_had_high_watermark(Offset offset, Offset start, Offset end) const {

@@ -95,10 +95,9 @@ std::vector<ModelTransaction> LogModel::transactions() const {
 void LogModel::add_cut_last_stable_offsets(ModelTransaction& ended) const {
   if (!ended.marker_offset || ended.last_stable_offsets.front() <= *ended.marker_offset) return;
   for (const ModelBatch& batch : accepted_) {
-    const bool has_begun_behind = batch.append_number == ended.marker_append &&
-                                  batch.base_offset > *ended.marker_offset &&
-                                  batch.is_transactional && !batch.marker &&
-                                  batch.producer_id != ended.producer_id;
+    const bool has_begun_behind =
+        batch.append_number == ended.marker_append && batch.base_offset > *ended.marker_offset &&
+        batch.is_transactional && !batch.marker && batch.producer_id != ended.producer_id;
     if (has_begun_behind) ended.last_stable_offsets.push_back(batch.base_offset);
   }
 }
