@@ -319,6 +319,8 @@ void publish(LogState& state, const OpenRequest& request, Offset log_start, Offs
 bool has_begun_restart(const LogState& state, const OpenRequest& request,
                        const DirectoryContent& content) {
   const PartitionCheckpoint& saved = request.checkpoint;
+  const auto epoch_file = state.environment.vfs.status(state.path(segment::kLeaderEpochFile));
+  if (!epoch_file || *epoch_file) return false;
   return saved.log_start && saved.high_watermark == saved.log_start && saved.recovery_point &&
          *saved.recovery_point <= content.bases.front() && state.epochs.entries().empty() &&
          !state.are_epochs_unwritten;

@@ -159,7 +159,9 @@ Result<void> poison_if_failed(LogState& state, Result<void> result) {
 Result<void> write_restart(LogState& state, Offset at) {
   Vfs& vfs = state.environment.vfs;
   if (state.snapshots) ONCELOG_TRY(state.snapshots->forget_all());
-  ONCELOG_TRY(write_leader_epochs(vfs, state.path(segment::kLeaderEpochFile), {}));
+  // Missing, not empty: no other verb leaves a log without the file and a start above its end.
+  ONCELOG_TRY(vfs.remove(state.path(segment::kLeaderEpochFile)));
+  ONCELOG_TRY(vfs.sync_directory(state.directory));
   const Offset first_base = state.segments.front()->base_offset();
   // One by one: the log start comes last, so that it never stands above the end without the other
   // signs of a restart.
@@ -183,6 +185,8 @@ Result<void> restart_log(LogState& state, Offset at) {
   const std::shared_ptr<Segment> active = *std::move(created);
   const auto sync = [&]() -> Result<void> {
     ONCELOG_TRY(active->sync());
+    ONCELOG_TRY(
+        write_leader_epochs(state.environment.vfs, state.path(segment::kLeaderEpochFile), {}));
     ONCELOG_TRY(state.environment.vfs.sync_directory(state.directory));
     return state.environment.checkpoints.save(state.name, {at, at, at});
   };

@@ -201,6 +201,23 @@ TEST(FoundCases, ACheckpointMadeBelowOthersForgetsNoBatch) {
        {Kind::kApplyRetention, {}}});
 }
 
+// It was taken for a full truncation that had been interrupted: a producer was forgotten.
+TEST(FoundCases, ACrashAfterACutAroundTheLogStartForgetsNobody) {
+  run({5}, {{Kind::kAppend, {1}},
+            {Kind::kAppend, {0, 0, 0, 0, 0, 1}},
+            {Kind::kRaiseLogStart, {2}},
+            {Kind::kTruncate, {0, 1}},
+            {Kind::kCrash, {}}});
+}
+
+// As above; and the torn tail that went with it was in no report.
+TEST(FoundCases, ATornTailBehindACutAroundTheLogStartIsReported) {
+  run({5}, {{Kind::kAppend, {0, 0, 0, 0, 0, 1}},
+            {Kind::kRaiseLogStart, {1}},
+            {Kind::kTruncate, {0, 1}},
+            {Kind::kCrash, {0, 1}}});
+}
+
 }  // namespace
 
 }  // namespace oncelog::test
