@@ -2,7 +2,7 @@
 // (support/log_model.h), and where nothing was deleted or has expired, it does not matter whether
 // and how the producer state is kept.
 //
-// ONCELOG_PROPERTY_STEPS: about how many operations are run, 60,000 by default (a tenth
+// ONCELOG_PROPERTY_STEPS: about how many operations are run, 20,000 by default (a tenth
 // under sanitizers); of the second property a tenth of it.
 // RC_PARAMS="seed=…" replays a run; each run prints its seed. ONCELOG_PROPERTY_TRACE=1 prints every
 // operation before it is run, for failures that end the process.
@@ -28,9 +28,9 @@ void showValue(const Operation& operation, std::ostream& out) { out << operation
 namespace {
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr std::int64_t kStepsByDefault = 6'000;
+constexpr std::int64_t kStepsByDefault = 2'000;
 #else
-constexpr std::int64_t kStepsByDefault = 60'000;
+constexpr std::int64_t kStepsByDefault = 20'000;
 #endif
 constexpr int kStepsPerCase = 120;  // the longest; half of it on average
 constexpr int kCasesPerRound = 40;
