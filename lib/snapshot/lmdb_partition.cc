@@ -18,16 +18,21 @@ Result<void> LmdbPartition::read(const LmdbEnvironment::Body& body) {
   return result;
 }
 
-Result<bool> LmdbPartition::has_producers() {
-  bool has_rows = false;
+Result<LmdbPartition::Rest> LmdbPartition::look_above(Offset offset) {
+  Rest rest = Rest::kNone;
   ONCELOG_TRY(read([&](LmdbTransaction& transaction) -> Result<void> {
-    const Row prefix = key_prefix(RowKind::kProducer, life());
+    ONCELOG_TRY_ASSIGN(const auto present, list_checkpoints(transaction, life()));
+    ONCELOG_TRY_ASSIGN(const auto mark, transaction.get(unfinished_key(life())));
+    const Row producers = key_prefix(RowKind::kProducer, life());
     ONCELOG_TRY_ASSIGN(LmdbCursor cursor, transaction.cursor());
-    ONCELOG_TRY(cursor.seek(prefix));
-    has_rows = cursor.starts_with(prefix);
+    ONCELOG_TRY(cursor.seek(producers));
+    // Without a checkpoint every row is one too many.
+    const bool is_above =
+        present.empty() ? cursor.starts_with(producers) : present.front().offset > offset;
+    if (is_above || mark) rest = Rest::kSome;
     return {};
   }));
-  return has_rows;
+  return rest;
 }
 
 Result<std::vector<CheckpointInfo>> LmdbPartition::list() {
@@ -90,16 +95,17 @@ Result<std::vector<ProducerId>> LmdbPartition::find_older(Offset at, Timestamp u
     ONCELOG_TRY(times.seek(prefix));
     while (times.starts_with(prefix)) {
       ONCELOG_TRY_ASSIGN(const ProducerKey key, producer_key_of(times));
-      if (key.last_timestamp > until) break;
-      // The entry of a row that a newer one shadows says nothing.
+      if (key.hour > hour_of(until)) break;
+      // It is the hour of some row, which a newer one may shadow.
       ONCELOG_TRY_ASSIGN(const auto row, find_producer(rows, life(), key.id, at));
-      const bool is_current = row && row->at == key.at && row->entry;
-      if (is_current && !row->entry->transaction_first_offset) older.push_back(key.id);
+      const bool is_old = row && row->entry && row->entry->last_timestamp <= until;
+      if (is_old && !row->entry->transaction_first_offset) older.push_back(key.id);
       ONCELOG_TRY(times.next());
     }
     return {};
   }));
   std::ranges::sort(older);
+  older.erase(std::ranges::unique(older).begin(), older.end());
   return older;
 }
 

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <string>
 
+#include "snapshot/lmdb_collect.h"
 #include "snapshot/lmdb_environment.h"
 #include "snapshot/snapshot_store.h"
 #include "snapshot/state_rows.h"
@@ -13,10 +14,11 @@ namespace oncelog::snapshot {
 class LmdbPartition final : public PartitionSnapshots {
  public:
   LmdbPartition(LmdbEnvironment& environment, TopicPartition name, std::string topic_id,
-                Incarnation life)
+                Incarnation life, std::size_t rows_per_transaction = kRowsPerTransaction)
       : environment_(environment),
         name_(std::move(name)),
         topic_id_(std::move(topic_id)),
+        rows_per_transaction_(rows_per_transaction),
         life_(life.value()) {}
 
   Result<std::vector<CheckpointInfo>> list() override;
@@ -33,12 +35,21 @@ class LmdbPartition final : public PartitionSnapshots {
  private:
   /// A row that cannot be right is the store's failure, not that of whom it is read for.
   Result<void> read(const LmdbEnvironment::Body& body);
-  Result<bool> has_producers();
+  /// Whether there is anything above an offset that drop_above() would drop.
+  enum class Rest { kNone, kSome };
+  Result<Rest> look_above(Offset offset);
+  Result<void> drop_unfinished();
+  Result<void> drop_parts_above(Offset offset);
+  /// Answers how many producers are known so far.
+  Result<std::int64_t> save_part(const CheckpointInfo& info, bool is_first_part,
+                                 std::span<const ProducerChange> changes);
+  Result<void> collect(Offset keep_from);
   [[nodiscard]] Incarnation life() const { return Incarnation(life_.load()); }
 
   LmdbEnvironment& environment_;
   const TopicPartition name_;
   const std::string topic_id_;
+  const std::size_t rows_per_transaction_;
   std::atomic<std::uint64_t> life_;
 };
 

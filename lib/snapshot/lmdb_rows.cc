@@ -1,6 +1,23 @@
 #include "snapshot/lmdb_rows.h"
 
+#include <limits>
+#include <set>
+
 namespace oncelog::snapshot {
+
+namespace {
+
+constexpr Offset kNewest{std::numeric_limits<std::int64_t>::max()};
+
+std::set<Hour> hours_of(std::span<const ProducerRow> rows) {
+  std::set<Hour> hours;
+  for (const ProducerRow& row : rows) {
+    if (row.entry) hours.insert(hour_of(row.entry->last_timestamp));
+  }
+  return hours;
+}
+
+}  // namespace
 
 Result<ProducerKey> producer_key_of(const LmdbCursor& cursor) {
   const auto key = parse_producer_key(cursor.key());
@@ -34,12 +51,40 @@ Result<std::vector<CheckpointInfo>> list_checkpoints(LmdbTransaction& transactio
   return all;
 }
 
-Result<void> erase_producer(LmdbTransaction& transaction, Incarnation life, ProducerId id,
-                            const ProducerRow& row) {
-  ONCELOG_TRY(transaction.erase(producer_key(life, id, row.at)));
-  ONCELOG_TRY(transaction.erase(open_transaction_key(life, id, row.at)));
-  if (!row.entry) return {};
-  return transaction.erase(time_key(life, row.entry->last_timestamp, id, row.at));
+Result<std::vector<ProducerRow>> rows_of(LmdbTransaction& transaction, Incarnation life,
+                                         ProducerId id) {
+  std::vector<ProducerRow> rows;
+  ONCELOG_TRY_ASSIGN(LmdbCursor cursor, transaction.cursor());
+  const Row newest = producer_key(life, id, kNewest);
+  const Bytes prefix = Bytes(newest).first(newest.size() - sizeof(std::int64_t));
+  ONCELOG_TRY(cursor.seek(newest));
+  while (cursor.starts_with(prefix)) {
+    ONCELOG_TRY_ASSIGN(const ProducerKey key, producer_key_of(cursor));
+    ONCELOG_TRY_ASSIGN(const auto entry, decode_producer(cursor.key(), cursor.value()));
+    rows.push_back({key.at, entry});
+    ONCELOG_TRY(cursor.next());
+  }
+  return rows;
+}
+
+Result<void> change_hours(LmdbTransaction& transaction, Incarnation life, ProducerId id,
+                          std::span<const ProducerRow> before, std::span<const ProducerRow> now) {
+  const std::set<Hour> had = hours_of(before);
+  const std::set<Hour> has = hours_of(now);
+  for (const Hour hour : had) {
+    if (!has.contains(hour)) ONCELOG_TRY(transaction.erase(time_key(life, hour, id)));
+  }
+  for (const Hour hour : has) {
+    if (had.contains(hour)) continue;
+    const Row key = time_key(life, hour, id);
+    ONCELOG_TRY(transaction.put(key, encode_bare(key)));
+  }
+  return {};
+}
+
+Result<void> erase_row(LmdbTransaction& transaction, Incarnation life, ProducerId id, Offset at) {
+  ONCELOG_TRY(transaction.erase(producer_key(life, id, at)));
+  return transaction.erase(open_transaction_key(life, id, at));
 }
 
 }  // namespace oncelog::snapshot

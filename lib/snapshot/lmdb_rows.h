@@ -2,6 +2,7 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <vector>
 
 #include "snapshot/lmdb_environment.h"
@@ -23,8 +24,13 @@ Result<std::optional<ProducerRow>> find_producer(LmdbCursor& cursor, Incarnation
 /// Newest first.
 Result<std::vector<CheckpointInfo>> list_checkpoints(LmdbTransaction& transaction,
                                                      Incarnation life);
-/// Drops a row and what was written with it.
-Result<void> erase_producer(LmdbTransaction& transaction, Incarnation life, ProducerId id,
-                            const ProducerRow& row);
+/// All rows of a producer, newest first.
+Result<std::vector<ProducerRow>> rows_of(LmdbTransaction& transaction, Incarnation life,
+                                         ProducerId id);
+/// Puts a producer's hours right in the time index, where it had the rows `before` and has `now`.
+Result<void> change_hours(LmdbTransaction& transaction, Incarnation life, ProducerId id,
+                          std::span<const ProducerRow> before, std::span<const ProducerRow> now);
+/// Drops a producer's row, and whether a transaction was open in it; not its hour.
+Result<void> erase_row(LmdbTransaction& transaction, Incarnation life, ProducerId id, Offset at);
 
 }  // namespace oncelog::snapshot

@@ -5,6 +5,7 @@
 
 #include "base/hash.h"
 #include "snapshot/lmdb_check.h"
+#include "snapshot/lmdb_collect.h"
 #include "snapshot/lmdb_partition.h"
 
 namespace oncelog::snapshot {
@@ -194,9 +195,9 @@ Result<void> LmdbSnapshotStore::drop(const TopicPartition& name) {
     return {};
   }));
   if (!is_there) return {};
-  ONCELOG_TRY(environment_->write(
-      [&](LmdbTransaction& transaction) { return transaction.erase(key); }, collect_garbage));
-  return environment_->write(collect_garbage);
+  ONCELOG_TRY(
+      environment_->write([&](LmdbTransaction& transaction) { return transaction.erase(key); }));
+  return collect_unused_lives(*environment_);
 }
 
 }  // namespace oncelog::snapshot

@@ -54,7 +54,4 @@ class LmdbSnapshotStore final : public SnapshotStore {
   std::vector<std::string> warnings_;
 };
 
-/// Drops rows that no checkpoint in use needs, of partitions that are gone, too.
-Result<void> collect_garbage(LmdbTransaction& transaction);
-
 }  // namespace oncelog::snapshot

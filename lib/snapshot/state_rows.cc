@@ -19,8 +19,8 @@ constexpr std::size_t kHashBytes = 8;
 constexpr std::size_t kTopicIdBytesMax = 64;
 constexpr std::size_t kProducerFixedBytes = 24;
 constexpr std::size_t kBatchBytes = 24;
-constexpr std::size_t kProducerKeyBytes = 1 + 3 * 8;
-constexpr std::size_t kTimeKeyBytes = 1 + 4 * 8;
+constexpr std::size_t kLifeKeyBytes = 1 + 8;
+constexpr std::size_t kProducerKeyBytes = kLifeKeyBytes + 2 * 8;
 
 template <std::integral T>
 void put(Row& row, T value) {
@@ -74,6 +74,12 @@ std::unexpected<Error> wrong_form(std::string_view what, Bytes body) {
   return fail(ErrorCode::CORRUPT_MESSAGE, "producer state: ", what, " of ", body.size(), " bytes");
 }
 
+Result<void> check_bare(Bytes key, Bytes value) {
+  ONCELOG_TRY_ASSIGN(const Bytes body, open_value(key, value));
+  if (!body.empty()) return wrong_form("a row that is all key", body);
+  return {};
+}
+
 RowKind kind_of(Bytes key) {
   return key.empty() ? RowKind{} : static_cast<RowKind>(std::to_integer<std::uint8_t>(key[0]));
 }
@@ -88,6 +94,12 @@ Row keyed_by_producer(RowKind kind, Incarnation life, ProducerId id, Offset at) 
 }
 
 }  // namespace
+
+Hour hour_of(Timestamp time) {
+  constexpr std::int64_t kHourMs = 3'600'000;
+  const std::int64_t rounded_to_zero = time.value() / kHourMs;
+  return Hour(rounded_to_zero - (time.value() % kHourMs < 0 ? 1 : 0));
+}
 
 Row store_key() { return begin_key(RowKind::kStore); }
 
@@ -119,11 +131,10 @@ Row open_transaction_key(Incarnation life, ProducerId id, Offset at) {
   return keyed_by_producer(RowKind::kOpenTransaction, life, id, at);
 }
 
-Row time_key(Incarnation life, Timestamp last, ProducerId id, Offset at) {
+Row time_key(Incarnation life, Hour hour, ProducerId id) {
   Row key = key_prefix(RowKind::kTime, life);
-  put_signed(key, last.value());
+  put_signed(key, hour.value());
   put_signed(key, id.value());
-  put_descending(key, at);
   return key;
 }
 
@@ -134,32 +145,43 @@ Row garbage_key(Incarnation life, Offset at, ProducerId id) {
   return key;
 }
 
+Row unfinished_key(Incarnation life) { return key_prefix(RowKind::kUnfinished, life); }
+
 std::optional<ProducerKey> parse_producer_key(Bytes key) {
+  if (key.size() != kProducerKeyBytes) return std::nullopt;
+  constexpr std::size_t kFirst = kLifeKeyBytes;
+  constexpr std::size_t kSecond = kFirst + 8;
   ProducerKey parts;
   parts.kind = kind_of(key);
-  std::size_t position = 9;
-  if (parts.kind == RowKind::kTime) {
-    if (key.size() != kTimeKeyBytes) return std::nullopt;
-    parts.last_timestamp = Timestamp(load_signed(key, position));
-    position += 8;
-  } else if (parts.kind == RowKind::kGarbage && key.size() == kProducerKeyBytes) {
-    parts.life = Incarnation(base::load_be<std::uint64_t>(key, 1));
-    parts.at = Offset(load_signed(key, position));
-    parts.id = ProducerId(load_signed(key, position + 8));
-    return parts;
-  } else if (key.size() != kProducerKeyBytes ||
-             (parts.kind != RowKind::kProducer && parts.kind != RowKind::kOpenTransaction)) {
-    return std::nullopt;
-  }
   parts.life = Incarnation(base::load_be<std::uint64_t>(key, 1));
-  parts.id = ProducerId(load_signed(key, position));
-  parts.at = load_descending(key, position + 8);
-  return parts;
+  switch (parts.kind) {
+    case RowKind::kProducer:
+    case RowKind::kOpenTransaction:
+      parts.id = ProducerId(load_signed(key, kFirst));
+      parts.at = load_descending(key, kSecond);
+      return parts;
+    case RowKind::kTime:
+      parts.hour = Hour(load_signed(key, kFirst));
+      parts.id = ProducerId(load_signed(key, kSecond));
+      return parts;
+    case RowKind::kGarbage:
+      parts.at = Offset(load_signed(key, kFirst));
+      parts.id = ProducerId(load_signed(key, kSecond));
+      return parts;
+    case RowKind::kStore:
+    case RowKind::kPartition:
+    case RowKind::kCheckpoint:
+    case RowKind::kUnfinished:
+      break;
+  }
+  return std::nullopt;
 }
 
 std::optional<Incarnation> life_of_key(Bytes key) {
   const RowKind kind = kind_of(key);
-  if (kind == RowKind::kStore || kind == RowKind::kPartition || key.size() < 9) return std::nullopt;
+  if (kind == RowKind::kStore || kind == RowKind::kPartition || key.size() < kLifeKeyBytes) {
+    return std::nullopt;
+  }
   return Incarnation(base::load_be<std::uint64_t>(key, 1));
 }
 
@@ -294,17 +316,20 @@ Result<void> check_row(Bytes key, Bytes value) {
       ONCELOG_TRY(decode_checkpoint(key, value));
       return {};
     case RowKind::kProducer:
-    case RowKind::kOpenTransaction:
-    case RowKind::kTime:
-    case RowKind::kGarbage: {
       if (!parse_producer_key(key)) return wrong_form("a producer's key", key);
-      if (kind_of(key) == RowKind::kProducer) ONCELOG_TRY(decode_producer(key, value));
-      if (kind_of(key) == RowKind::kOpenTransaction) {
-        ONCELOG_TRY(decode_open_transaction(key, value));
-      }
-      ONCELOG_TRY(open_value(key, value));
+      ONCELOG_TRY(decode_producer(key, value));
       return {};
-    }
+    case RowKind::kOpenTransaction:
+      if (!parse_producer_key(key)) return wrong_form("a transaction's key", key);
+      ONCELOG_TRY(decode_open_transaction(key, value));
+      return {};
+    case RowKind::kTime:
+    case RowKind::kGarbage:
+      if (!parse_producer_key(key)) return wrong_form("a note's key", key);
+      return check_bare(key, value);
+    case RowKind::kUnfinished:
+      if (key.size() != kLifeKeyBytes) return wrong_form("a life's key", key);
+      return check_bare(key, value);
   }
   return fail(ErrorCode::CORRUPT_MESSAGE, "producer state: a row of kind ",
               static_cast<int>(kind_of(key)));

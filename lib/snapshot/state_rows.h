@@ -24,9 +24,15 @@ enum class RowKind : std::uint8_t {
   kCheckpoint = 'C',       ///< incarnation, offset -> descriptor
   kProducer = 'R',         ///< incarnation, producer id, offset -> producer
   kOpenTransaction = 'O',  ///< incarnation, producer id, offset -> whether one is open
-  kTime = 'T',             ///< incarnation, last timestamp, producer id, offset
+  kTime = 'T',             ///< incarnation, hour of a last timestamp, producer id
   kGarbage = 'G',          ///< incarnation, offset, producer id: to be collected
+  kUnfinished = 'U',       ///< incarnation: rows above its newest checkpoint are of none
 };
+
+/// Hours since 1970-01-01 00:00 UTC, rounded down: the time index is no finer, so that a producer
+/// that goes on writing seldom moves in it.
+using Hour = Number<struct HourTag, std::int64_t>;
+[[nodiscard]] Hour hour_of(Timestamp time);
 
 using Row = std::vector<std::byte>;
 
@@ -37,9 +43,10 @@ using Row = std::vector<std::byte>;
 [[nodiscard]] Row checkpoint_key(Incarnation life, Offset at);
 [[nodiscard]] Row producer_key(Incarnation life, ProducerId id, Offset at);
 [[nodiscard]] Row open_transaction_key(Incarnation life, ProducerId id, Offset at);
-[[nodiscard]] Row time_key(Incarnation life, Timestamp last, ProducerId id, Offset at);
+[[nodiscard]] Row time_key(Incarnation life, Hour hour, ProducerId id);
 /// Sorts upwards: rows of a producer that go once a checkpoint at `at` or above is the oldest kept.
 [[nodiscard]] Row garbage_key(Incarnation life, Offset at, ProducerId id);
+[[nodiscard]] Row unfinished_key(Incarnation life);
 /// What the keys of one kind and one life begin with.
 [[nodiscard]] Row key_prefix(RowKind kind, Incarnation life);
 
@@ -48,8 +55,8 @@ struct ProducerKey {
   RowKind kind = RowKind::kProducer;
   Incarnation life{};
   ProducerId id = kNoProducerId;
-  Offset at{};
-  Timestamp last_timestamp = kNoTimestamp;  ///< kTime only
+  Offset at = kNoOffset;  ///< all but kTime
+  Hour hour{};            ///< kTime only
 };
 [[nodiscard]] std::optional<ProducerKey> parse_producer_key(Bytes key);
 [[nodiscard]] std::optional<Incarnation> life_of_key(Bytes key);
@@ -72,7 +79,7 @@ struct PartitionRow {
 /// Null: the producer has been forgotten.
 [[nodiscard]] Row encode(Bytes key, const producer::ProducerEntry* entry);
 [[nodiscard]] Row encode_open_transaction(Bytes key, bool is_open);
-/// A row that is all key: kTime, kGarbage.
+/// A row that is all key: kTime, kGarbage, kUnfinished.
 [[nodiscard]] Row encode_bare(Bytes key);
 
 Result<StoreRow> decode_store(Bytes key, Bytes value);

@@ -79,6 +79,8 @@ const std::map<std::string, std::string, std::less<>> kNoTestOfItsOwn = {
     {"lib/inspect/segment_list.cc", "names and order: scan_batches_test"},
     {"lib/inspect/segment_scan.cc", "damage and resumption: scan_batches_test"},
     {"lib/inspect/txn_index_check.cc", "one rule a test in verify_partition_test"},
+    {"lib/snapshot/lmdb_collect.cc", "what is left after each verb: lmdb_snapshot_store_test"},
+    {"lib/snapshot/lmdb_saving.cc", "the contract of checkpoints: lmdb_snapshot_store_test"},
     {"lib/snapshot/lmdb_partition.cc", "the contract of checkpoints: lmdb_snapshot_store_test"},
     {"lib/snapshot/lmdb_rows.cc", "look-ups that the contract shows: lmdb_snapshot_store_test"},
     {"lib/io/os_error.cc", "errno to ErrorCode: posix_file_test, posix_vfs_test"},
