@@ -63,7 +63,7 @@ enum class HighWatermarkPolicy : std::uint8_t {
 
 struct PartitionOptions {
   TopicConfig config{};
-  Level level = Level::kDurable;  ///< of appends that do not ask for one
+  std::optional<Level> level{};  ///< of appends that do not ask for one; the store's if none
   HighWatermarkPolicy high_watermark = HighWatermarkPolicy::kByLevel;
   LeaderEpoch leader_epoch{
       0};  ///< written into appended batches; the latest stored epoch if that is larger
@@ -84,6 +84,7 @@ enum class ProducerStateStore : std::uint8_t {
 
 struct StoreOptions {
   bool create_if_missing = true;
+  Level level = Level::kDurable;  ///< of partitions that do not say
   /// Refuse to open rather than cut, if whole batches lie behind the damage that ends recovery.
   bool refuse_any_damage = false;
   /// A clean close writes what Kafka needs to go on: `.kafka_cleanshutdown` and `<end>.snapshot`
@@ -105,6 +106,9 @@ struct StoreOptions {
   /// Up to this size every page of `.state` is checked by each open; above it after an unclean end
   /// only.
   std::int64_t state_walk_bytes_max = 64 << 20;
+  /// Finished segments of at least this size get a seal, so that an open need not read them; for a
+  /// smaller one that would cost more than it saves.
+  std::int64_t sealed_segment_bytes_min = 128 << 10;
   Vfs* vfs = nullptr;      ///< not owned; the machine's file systems if null
   Clock* clock = nullptr;  ///< not owned; the system's clock if null
 };

@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -159,6 +160,7 @@ struct RecoveryReport {
   bool was_clean = true;  ///< the last end was a clean close, here or in Kafka
   bool was_created = false;
   std::int64_t segments_read = 0;
+  std::int64_t segments_sealed = 0;  ///< not read: their seals say what they hold
   std::int64_t bytes_read = 0;
   std::int64_t batches_read = 0;
   std::int64_t bytes_cut = 0;  ///< zeros of a preallocated tail excepted
@@ -170,6 +172,27 @@ struct RecoveryReport {
   std::optional<Offset> replayed_from{};
   std::vector<std::string> warnings{};  ///< what was not as it should be, and cost nothing
 };
+
+/// Damage that a scrub has found.
+struct ScrubFinding {
+  std::string file{};
+  std::int64_t position = 0;  ///< where it is, or begins to be believable no more
+  Offset begin{};             ///< offsets that may be affected: [begin, end)
+  Offset end{};
+  std::string reason{};       ///< seen and expected
+  std::string safe_action{};  ///< what can be done about it without losing more
+};
+
+/// What a scrub has looked at.
+struct ScrubReport {
+  std::int64_t segments = 0;
+  std::int64_t bytes = 0;
+  std::vector<ScrubFinding> findings{};
+};
+
+/// Told once: success when every batch below the offset is on stable storage, else why it will not
+/// be (PARTITION_POISONED, MISUSE after close).
+using DurableCallback = std::function<void(const Result<void>&)>;
 
 /// What a truncation did besides cutting.
 struct Truncated {
@@ -266,8 +289,19 @@ class PartitionLog {
   /// Everything appended so far is in the files and on stable storage when this returns; answers
   /// the recovery point, which is persistent.
   Result<Offset> flush();
-  /// Waits until every batch below `offset` is on stable storage, syncing if nobody else does.
-  Result<void> wait_durable(Offset offset);
+  /// Waits until every batch below `offset` is on stable storage. Who waits syncs, one for all who
+  /// wait. DEADLINE_EXCEEDED if another one's sync lasts longer; a sync of one's own is not cut
+  /// short. OFFSET_OUT_OF_RANGE above the log end.
+  Result<void> wait_durable(Offset offset, std::optional<Deadline> deadline = {});
+  /// Calls back when every batch below `offset` is on stable storage: at once if so, else out of
+  /// the call that synced, or out of the one that closed the log. Starts no sync itself. The
+  /// callback must not call this log. An offset above the log end waits for it.
+  void when_durable(Offset offset, DurableCallback told);
+
+  /// Reads every stored byte below the present end and compares: sealed segments with their seals,
+  /// the others batch by batch. Appends and reads go on meanwhile. Changes nothing; findings are no
+  /// error.
+  Result<ScrubReport> scrub() const;
 
   /// Walks the whole object in memory and answers what is not as it must be; for tests.
   [[nodiscard]] std::vector<std::string> check_invariants() const;

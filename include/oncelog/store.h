@@ -43,6 +43,10 @@ class Store {
   /// then on. Once this returns, or a crash came in between and the store was opened again, the
   /// name is free, or the partition is whole. UNKNOWN_TOPIC_OR_PARTITION if there is none.
   Result<void> delete_partition(const TopicPartition& name);
+  /// Reads an open partition again from the disk, which is what a poisoned one needs: its handles
+  /// answer MISUSE from then on, as they do if it does not open. Whatever is behind the recovery
+  /// point is synced and read from the device before it is believed.
+  Result<std::shared_ptr<PartitionLog>> reopen_partition(const TopicPartition& name);
   /// Closes one partition cleanly; its handles answer MISUSE from then on.
   Result<void> close_partition(const TopicPartition& name);
   /// Partitions that lie in the directory, open or not, ascending.

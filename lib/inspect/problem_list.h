@@ -21,6 +21,8 @@ class ProblemList {
     if (++count <= kPerFileMax) problems_.push_back({file, position, std::move(text)});
   }
 
+  [[nodiscard]] bool has(const std::string& file) const { return counts_.contains(file); }
+
   /// The problems, and for each file with more of them how many more.
   [[nodiscard]] std::vector<Problem> take() && {
     for (const auto& [file, count] : counts_) {

@@ -7,6 +7,7 @@
 #include "inspect/batch_replay.h"
 #include "inspect/index_checks.h"
 #include "inspect/problem_list.h"
+#include "inspect/seal_check.h"
 #include "inspect/segment_list.h"
 #include "inspect/segment_scan.h"
 #include "inspect/txn_index_check.h"
@@ -141,6 +142,7 @@ class Verification {
     std::optional<Offset> next_base{};
     inspect::OffsetIndexCheck offset_index;
     inspect::TimeIndexCheck time_index;
+    inspect::SealCheck seal;
   };
 
   Result<void> check_segment(std::size_t index) {
@@ -150,10 +152,12 @@ class Verification {
     if (!file && file.error().os_errno == ENOENT) return {};
     if (!file) return std::unexpected(file.error());
     const bool is_last = index + 1 == segments_.size();
+    ONCELOG_TRY_ASSIGN(auto seal, inspect::SealCheck::open(vfs_, name, is_last, problems_));
     SegmentChecks checks{name,
                          {},
                          {source_of(name, segment::kOffsetIndexSuffix, is_last), problems_},
-                         {source_of(name, segment::kTimeIndexSuffix, is_last), problems_}};
+                         {source_of(name, segment::kTimeIndexSuffix, is_last), problems_},
+                         std::move(seal)};
     if (!is_last) checks.next_base = segments_[index + 1].base;
     next_offset_ = std::max(next_offset_, name.base);
     const std::size_t aborted_before = replay_.aborted().size();
@@ -169,6 +173,7 @@ class Verification {
     ONCELOG_TRY(check_size(name, **file));
     checks.offset_index.finish();
     checks.time_index.finish();
+    if (!problems_.has(name.path)) checks.seal.finish(name, problems_);
     inspect::check_txn_index(
         source_of(name, segment::kTxnIndexSuffix, is_last),
         {std::span(replay_.aborted()).subspan(aborted_before), gaps_, log_end(), is_history_whole_},
@@ -191,6 +196,7 @@ class Verification {
 
   void add_batch(SegmentChecks& checks, const ScannedBatch& found) {
     const RecordBatchView& batch = *found.batch;
+    checks.seal.add_batch(batch);
     check_offsets(checks, found);
     if (batch.base_offset() >= replay_end_) {
       if (batch.base_offset() > replay_end_) gaps_.add(replay_end_, batch.base_offset());

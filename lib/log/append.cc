@@ -17,7 +17,9 @@
 
 #include "base/assert.h"
 #include "log/log_state.h"
+#include "log/maintenance.h"
 #include "log/producer_checkpoint.h"
+#include "log/seals.h"
 #include "oncelog/clock.h"
 #include "record/batch_check.h"
 
@@ -36,6 +38,7 @@ struct WritePlan {
   bool is_roll = false;
   std::optional<log::LeaderEpochs> epochs{};   ///< if the append begins a leader epoch
   std::shared_ptr<const log::LogView> view{};  ///< if segments or epochs change
+  std::vector<segment::OpenTransaction> open_transactions{};  ///< at a roll: before the append
 };
 
 /// Batches of one append as the plan sees them.
@@ -50,7 +53,7 @@ struct AppendExtent {
 /// Semantics 17: where the bytes go. Creates the next segment's file if one is due.
 Result<WritePlan> plan_write(LogState& state, const AppendExtent& extent,
                              std::optional<log::LeaderEpochs> epochs) {
-  WritePlan plan{state.active(), false, std::move(epochs), nullptr};
+  WritePlan plan{state.active(), false, std::move(epochs), nullptr, {}};
   const Timestamp now = state.environment.clock.now();
   const Offset new_base = std::max(state.offsets.log_end(), extent.first_offset);
   if (plan.target->is_due_to_roll({extent.bytes, extent.max_timestamp, extent.last_offset, now}) &&
@@ -71,7 +74,10 @@ Result<WritePlan> plan_write(LogState& state, const AppendExtent& extent,
     plan.view = log::make_view(state, plan.is_roll ? plan.target : nullptr,
                                plan.epochs ? plan.epochs->entries() : state.epochs.entries());
   }
-  if (plan.is_roll) log::reserve_roll(state);
+  if (plan.is_roll) {
+    log::reserve_roll(state);
+    plan.open_transactions = log::open_transactions_at_end(state);
+  }
   state.pending.prepare();
   plan.target->reserve(extent.batches, state.pending.aborted_count());
   return plan;
@@ -90,7 +96,7 @@ Result<void> write(LogState& state, const WritePlan& plan, std::span<const Bytes
 
 /// The apply beat: segments, epochs, indexes, producers, ends; in memory, reserved before.
 void apply(LogState& state, WritePlan& plan, std::span<const BatchHeader> headers) noexcept {
-  if (plan.is_roll) log::apply_roll(state, plan.target);
+  if (plan.is_roll) log::apply_roll(state, plan.target, std::move(plan.open_transactions));
   if (plan.epochs) {
     state.epochs = *std::move(plan.epochs);
     state.are_epochs_unwritten = true;
@@ -179,8 +185,8 @@ Result<Appended> finish(LogState& state, const AppendOutcome& outcome, Level lev
       return std::unexpected(flushed.error());
     }
   }
-  if (level == Level::kDurable) ONCELOG_TRY(log::sync_log(state, log::SyncScope::kLog, end));
-  log::checkpoint_if_due(state, outcome.has_rolled);
+  if (level == Level::kDurable) ONCELOG_TRY(log::sync_with_others(state, end, {}));
+  log::maintain_if_due(state, outcome.has_rolled);
   appended.level = Offset(state.durable_end.load()) >= end ? Level::kDurable : Level::kWritten;
   return appended;
 }
@@ -207,7 +213,7 @@ Result<Appended> append_checked(LogState& state, Bytes bytes, AppendOrigin origi
       check_write_apply(state, *batch,
                         origin == AppendOrigin::kClient ? producer::Strictness::kClient
                                                         : producer::Strictness::kCoordinator));
-  return finish(state, outcome, level.value_or(state.options.level));
+  return finish(state, outcome, level.value_or(*state.options.level));
 }
 
 /// The log start that a follower takes over must lie at or below the high watermark that it takes
@@ -355,7 +361,7 @@ Result<Appended> PartitionLog::append_as_follower(Bytes bytes, FollowerAppendOpt
     ONCELOG_TRY(check_leader_ends(state, state.offsets.log_end(), options));
   }
   ONCELOG_TRY_ASSIGN(Appended appended,
-                     finish(state, outcome, options.level.value_or(state.options.level)));
+                     finish(state, outcome, options.level.value_or(*state.options.level)));
   if (options.leader_high_watermark) {
     ONCELOG_TRY(set_high_watermark(*options.leader_high_watermark));
   }

@@ -5,6 +5,7 @@
 #include "log/checkpoint.h"
 #include "log/log_state.h"
 #include "log/producer_checkpoint.h"
+#include "log/seals.h"
 #include "segment/segment_names.h"
 #include "snapshot/kafka_snapshot.h"
 
@@ -53,6 +54,9 @@ Result<CleanEnd> flush_and_close(LogState& state) {
   }
   ONCELOG_TRY(state.active()->trim_log());
   ONCELOG_TRY(state.active()->sync());
+  // A shortcut for the next open; what is in the way of it is for that to find.
+  std::ignore = seal_all_segments(state);
+  ONCELOG_TRY(state.poison.check());
   if (state.environment.store.kafka_handover) ONCELOG_TRY(write_kafka_snapshot(state));
   state.is_closed = true;
   return describe_end(state);
@@ -81,6 +85,7 @@ void abandon_log(LogState& state) {
     const std::scoped_lock lock(state.wait_mutex);
   }
   state.ends_moved.notify_all();
+  tell_durable(state, fail(ErrorCode::MISUSE, state.directory, ": the log is closed"));
 }
 
 }  // namespace oncelog::log

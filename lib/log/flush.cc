@@ -9,7 +9,8 @@
 
 #include "log/checkpoint.h"
 #include "log/log_state.h"
-#include "log/producer_checkpoint.h"
+#include "log/maintenance.h"
+#include "log/seals.h"
 #include "oncelog/clock.h"
 #include "segment/segment_names.h"
 
@@ -104,7 +105,9 @@ bool is_flush_due(LogState& state, bool has_rolled) {
          state.environment.clock.now().value() - state.last_flush_ms.load() >= config.flush_ms;
 }
 
-Result<void> sync_log(LogState& state, SyncScope scope, Offset needed) {
+namespace {
+
+Result<void> sync_and_note(LogState& state, SyncScope scope, Offset needed) {
   const std::scoped_lock files(state.file_mutex);
   if (scope == SyncScope::kLog && Offset(state.durable_end.load()) >= needed) return {};
   ONCELOG_TRY_ASSIGN(const Capture now, capture(state));
@@ -123,6 +126,53 @@ Result<void> sync_log(LogState& state, SyncScope scope, Offset needed) {
   return {};
 }
 
+}  // namespace
+
+Result<void> sync_log(LogState& state, SyncScope scope, Offset needed) {
+  auto synced = sync_and_note(state, scope, needed);
+  tell_durable(state, state.poison.check());
+  return synced;
+}
+
+Result<void> sync_with_others(LogState& state, Offset needed, std::optional<Deadline> deadline) {
+  const auto is_durable = [&] { return Offset(state.durable_end.load()) >= needed; };
+  std::unique_lock lock(state.sync_mutex);
+  while (!is_durable()) {
+    if (!state.is_syncing) {
+      state.is_syncing = true;
+      lock.unlock();
+      auto synced = sync_log(state, SyncScope::kLog, needed);
+      lock.lock();
+      state.is_syncing = false;
+      state.sync_ended.notify_all();
+      return synced;
+    }
+    if (!deadline) {
+      state.sync_ended.wait(lock);
+    } else if (state.sync_ended.wait_until(lock, *deadline) == std::cv_status::timeout &&
+               !is_durable()) {
+      return fail(ErrorCode::DEADLINE_EXCEEDED, "wait_durable: offset ", needed,
+                  " is not on stable storage yet, the durable end is ", state.durable_end.load());
+    }
+  }
+  return {};
+}
+
+void tell_durable(LogState& state, const Result<void>& outcome) {
+  std::vector<DurableCallback> due;
+  {
+    const std::scoped_lock lock(state.sync_mutex);
+    if (state.told_when_durable.empty()) return;
+    const auto end = outcome ? state.told_when_durable.upper_bound(Offset(state.durable_end.load()))
+                             : state.told_when_durable.end();
+    for (auto one = state.told_when_durable.begin(); one != end; ++one) {
+      due.push_back(std::move(one->second));
+    }
+    state.told_when_durable.erase(state.told_when_durable.begin(), end);
+  }
+  for (const DurableCallback& told : due) told(outcome);
+}
+
 Result<void> roll_log(LogState& state) {
   {
     const std::scoped_lock lock(state.writer_mutex);
@@ -134,8 +184,9 @@ Result<void> roll_log(LogState& state) {
                                  state.options.config, state.environment.clock.now()));
     auto view = make_view(state, next, state.epochs.entries());
     reserve_roll(state);
+    auto open_transactions = open_transactions_at_end(state);
 
-    apply_roll(state, next);
+    apply_roll(state, next, std::move(open_transactions));
     state.view.publish(std::move(view));
     publish_ends(state);
   }
@@ -144,12 +195,14 @@ Result<void> roll_log(LogState& state) {
 
 }  // namespace log
 
+using log::LogState;
+
 Result<Offset> PartitionLog::flush() {
   ONCELOG_TRY(log::sync_log(*state_, log::SyncScope::kRecoveryPoint, Offset(0)));
   return Offset(state_->recovery_point.load());
 }
 
-Result<void> PartitionLog::wait_durable(Offset offset) {
+Result<void> PartitionLog::wait_durable(Offset offset, std::optional<Deadline> deadline) {
   if (state_->is_closed_for_readers.load()) {
     return fail(ErrorCode::MISUSE, state_->directory, ": the log is closed");
   }
@@ -159,12 +212,25 @@ Result<void> PartitionLog::wait_durable(Offset offset) {
     return fail(ErrorCode::OFFSET_OUT_OF_RANGE, "wait_durable: offset ", offset,
                 " is above the log end ", end);
   }
-  return log::sync_log(*state_, log::SyncScope::kLog, offset);
+  return log::sync_with_others(*state_, offset, deadline);
+}
+
+void PartitionLog::when_durable(Offset offset, DurableCallback told) {
+  LogState& state = *state_;
+  {
+    const std::scoped_lock lock(state.sync_mutex);
+    state.told_when_durable.emplace(offset, std::move(told));
+  }
+  if (state.is_closed_for_readers.load()) {
+    return log::tell_durable(state,
+                             fail(ErrorCode::MISUSE, state.directory, ": the log is closed"));
+  }
+  log::tell_durable(state, state.poison.check());
 }
 
 Result<void> PartitionLog::roll() {
   ONCELOG_TRY(log::roll_log(*state_));
-  log::checkpoint_if_due(*state_, true);
+  log::maintain_if_due(*state_, true);
   return {};
 }
 

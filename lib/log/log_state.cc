@@ -47,8 +47,10 @@ void reserve_roll(LogState& state) {
   state.closed_unsynced.reserve(state.closed_unsynced.size() + 1);
 }
 
-void apply_roll(LogState& state, const std::shared_ptr<segment::Segment>& next) noexcept {
+void apply_roll(LogState& state, const std::shared_ptr<segment::Segment>& next,
+                std::vector<segment::OpenTransaction> open_transactions) noexcept {
   state.active()->finish_time_index();
+  state.active()->set_open_transactions(std::move(open_transactions));
   state.closed_unsynced.push_back(state.active());
   state.segments.push_back(next);
   state.is_directory_unsynced = true;

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <atomic>
 #include <condition_variable>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -118,6 +119,12 @@ struct LogState {
   std::atomic<bool> is_closed_for_readers{false};
   Poison poison;
 
+  // ---- sync_mutex: who waits for a level, and who is to be told; taken behind all others
+  std::mutex sync_mutex;
+  std::condition_variable sync_ended;
+  bool is_syncing = false;  ///< one of those who wait does it for all
+  std::multimap<Offset, DurableCallback> told_when_durable;
+
   // ---- wait_mutex: readers that wait for bytes
   mutable std::mutex wait_mutex;
   mutable std::condition_variable ends_moved;
@@ -153,8 +160,10 @@ Result<void> poison_unless_full(LogState& state, Result<void> result);
     const std::vector<LeaderEpochStart>& epochs);
 /// Allocates what apply_roll needs. Requires writer_mutex.
 void reserve_roll(LogState& state);
-/// Makes `next` the active segment; the caller publishes the view. Requires writer_mutex.
-void apply_roll(LogState& state, const std::shared_ptr<segment::Segment>& next) noexcept;
+/// Makes `next` the active segment, before which these transactions are open; the caller publishes
+/// the view. Requires writer_mutex.
+void apply_roll(LogState& state, const std::shared_ptr<segment::Segment>& next,
+                std::vector<segment::OpenTransaction> open_transactions) noexcept;
 /// Recomputes the LSO, publishes all ends and wakes who waits for them. Requires writer_mutex.
 void publish_ends(LogState& state) noexcept;
 /// Sets the high watermark, releases decided transactions and publishes. Requires writer_mutex.
@@ -169,6 +178,12 @@ enum class SyncScope : std::uint8_t {
 /// Syncs everything appended before the call; appends go on meanwhile. Nothing to do if the durable
 /// end is at or above `needed` already (scope kLog). Takes file_mutex and, briefly, writer_mutex.
 Result<void> sync_log(LogState& state, SyncScope scope, Offset needed);
+/// Until every batch below `needed` is on stable storage: one of those who wait syncs for all.
+/// Requires none of the locks.
+Result<void> sync_with_others(LogState& state, Offset needed, std::optional<Deadline> deadline);
+/// Calls back whose offset is below the durable end; all of them, with the error, if nothing more
+/// will become durable. Requires none of the locks but, at most, maintenance_mutex.
+void tell_durable(LogState& state, const Result<void>& outcome);
 
 /// Whether the recovery point should be made persistent now: after a roll, by flush.messages or
 /// flush.ms, or because so many bytes lie behind it.
@@ -189,6 +204,7 @@ struct OpenRequest {
   PartitionOptions options{};
   std::optional<CleanEnd> clean_end{};  ///< what the last clean close said, if it was clean
   bool was_clean_for_kafka = false;     ///< Kafka's marker stood, without a record of our own
+  bool has_foreign_writes = false;      ///< somebody else may have written since our last end
   PartitionCheckpoint checkpoint{};
 };
 Result<std::unique_ptr<LogState>> open_log(const OpenRequest& request,

@@ -156,18 +156,15 @@ Result<Offset> checkpoint_producers(LogState& state) {
   return info.offset;
 }
 
-void checkpoint_if_due(LogState& state, bool has_rolled) {
-  if (!state.keeps_checkpoints) return;
+bool is_checkpoint_due(const LogState& state, bool has_rolled) {
+  if (!state.keeps_checkpoints) return false;
   const StoreOptions& options = state.environment.store;
-  const bool is_due =
-      has_rolled ||
-      state.appended_bytes.load() - state.saved_bytes.load() >= options.checkpoint_interval_bytes ||
-      state.published.read().ends.log_end.value() - state.saved_records.load() >=
-          options.checkpoint_interval_records ||
-      state.changed_producer_bytes.load() >= options.producer_cache_bytes / 2;
-  if (!is_due) return;
-  const std::unique_lock maintenance(state.maintenance_mutex, std::try_to_lock);
-  if (maintenance.owns_lock()) std::ignore = checkpoint_producers(state);
+  return has_rolled ||
+         state.appended_bytes.load() - state.saved_bytes.load() >=
+             options.checkpoint_interval_bytes ||
+         state.published.read().ends.log_end.value() - state.saved_records.load() >=
+             options.checkpoint_interval_records ||
+         state.changed_producer_bytes.load() >= options.producer_cache_bytes / 2;
 }
 
 Result<ProducerTable> open_table(snapshot::PartitionSnapshots& snapshots, Offset at) {

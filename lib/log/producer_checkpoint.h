@@ -26,9 +26,8 @@ Result<void> read_producer(LogState& state, std::unique_lock<std::mutex>& lock, 
 /// Writes a checkpoint of the present end and answers its offset; flushes first. Requires
 /// maintenance_mutex; takes file and writer locks.
 Result<Offset> checkpoint_producers(LogState& state);
-/// The same if one is due and no other verb of maintenance is under way. A failure costs nothing
-/// but a longer replay, and is tried again.
-void checkpoint_if_due(LogState& state, bool has_rolled);
+/// Whether one is due: after a roll, so many bytes or records, or half a cache of changes.
+[[nodiscard]] bool is_checkpoint_due(const LogState& state, bool has_rolled);
 
 /// A checkpoint that holds all that is known from bytes below `end` and lies at or below the high
 /// watermark: one that is there, or a new one. Where all lie above it, because it was lowered, the

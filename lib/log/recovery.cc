@@ -20,6 +20,7 @@
 #include "log/checkpoint.h"
 #include "log/producer_checkpoint.h"
 #include "log/producer_recovery.h"
+#include "log/seals.h"
 #include "oncelog/clock.h"
 #include "segment/segment_names.h"
 
@@ -119,6 +120,8 @@ Result<LogScan> scan_from_checkpoint(LogState& state, const OpenRequest& request
   options.recovery_point = trust.recovery_point;
   options.keep_from = request.checkpoint.high_watermark.value_or(Offset(0));
   options.is_clean_end = trust.is_clean;
+  options.believes_seals =
+      trust.is_point_known && !request.was_clean_for_kafka && !request.has_foreign_writes;
   ONCELOG_TRY(restore_checkpoint(state, content.bases));
   if (state.saved_at) {
     options.replay_from = *state.saved_at;
@@ -239,9 +242,14 @@ Result<void> open_segments(LogState& state, const LogScan& scan, const std::vect
     ONCELOG_TRY_ASSIGN(
         auto opened, Segment::open(state.environment.vfs, state.directory, bases[i],
                                    state.options.config, state.environment.clock.now(), contents));
-    ONCELOG_TRY(opened->trim_log());
-    ONCELOG_TRY(opened->write_indexes());
-    if (!state.report.was_clean) ONCELOG_TRY(opened->sync());
+    const bool is_active = i + 1 == scan.segments.size();
+    if (contents.is_sealed && !is_active) {
+      opened->set_sealed();
+    } else {
+      ONCELOG_TRY(opened->trim_log());
+      ONCELOG_TRY(opened->write_indexes());
+      if (!state.report.was_clean) ONCELOG_TRY(opened->sync());
+    }
     state.segments.push_back(std::move(opened));
   }
   return {};
@@ -291,11 +299,17 @@ Result<void> open_snapshots(LogState& state) {
   return {};
 }
 
-void checkpoint_after_open(LogState& state) {
-  if (!state.snapshots) return;
+/// What this open took long to find out, the next one need not: a checkpoint where everything was
+/// replayed, seals of what was read.
+void save_what_was_found(LogState& state) {
   const std::scoped_lock maintenance(state.maintenance_mutex);
-  if (const auto made = checkpoint_producers(state); !made) {
-    state.report.warnings.push_back(made.error().text());
+  if (state.snapshots && !state.saved_at) {
+    if (const auto made = checkpoint_producers(state); !made) {
+      state.report.warnings.push_back(made.error().text());
+    }
+  }
+  if (const auto sealed = seal_closed_segments(state); !sealed) {
+    state.report.warnings.push_back(sealed.error().text());
   }
 }
 
@@ -392,6 +406,7 @@ Result<void> recover(LogState& state, const OpenRequest& request, const Director
 
   // Before the first change of the log: no snapshot may lie above its end when Kafka looks.
   ONCELOG_TRY(remove_strays(state, content));
+  ONCELOG_TRY(remove_seals(state, content, scan));
   ONCELOG_TRY(cut(state, scan, content.bases));
   ONCELOG_TRY(open_segments(state, scan, content.bases));
   state.last_batch = scan.last_batch;
@@ -412,14 +427,14 @@ Result<void> recover(LogState& state, const OpenRequest& request, const Director
 
 Result<std::unique_ptr<LogState>> open_log(const OpenRequest& request,
                                            const LogEnvironment& environment) {
-  ONCELOG_TRY(request.options.check());
-  auto state =
-      std::make_unique<LogState>(request.name, request.directory, request.options, environment);
-  state->high_watermark_policy = request.options.high_watermark;
+  PartitionOptions options = request.options;
+  if (!options.level) options.level = environment.store.level;
+  ONCELOG_TRY(options.check());
+  auto state = std::make_unique<LogState>(request.name, request.directory, options, environment);
+  state->high_watermark_policy = options.high_watermark;
   if (state->high_watermark_policy == HighWatermarkPolicy::kByLevel) {
-    state->high_watermark_policy = request.options.level == Level::kDurable
-                                       ? HighWatermarkPolicy::kDurable
-                                       : HighWatermarkPolicy::kLogEnd;
+    state->high_watermark_policy = *options.level == Level::kDurable ? HighWatermarkPolicy::kDurable
+                                                                     : HighWatermarkPolicy::kLogEnd;
   }
   ONCELOG_TRY_ASSIGN(const auto status, environment.vfs.status(request.directory));
   DirectoryContent content;
@@ -431,8 +446,7 @@ Result<std::unique_ptr<LogState>> open_log(const OpenRequest& request,
   }
   if (!content.bases.empty()) {
     ONCELOG_TRY(recover(*state, request, content));
-    // What took a replay of everything need not take it again.
-    if (!state->saved_at) checkpoint_after_open(*state);
+    save_what_was_found(*state);
     return state;
   }
   if (!request.options.create_if_missing) {

@@ -19,6 +19,7 @@ struct DirectoryContent {
   std::vector<Offset> bases{};            ///< of the `.log` files, ascending
   std::vector<std::string> orphans{};     ///< index files without a `.log`
   std::vector<Offset> kafka_snapshots{};  ///< of the `.snapshot` files, ascending
+  std::vector<Offset> seals{};            ///< of the `.seal` files
 };
 
 /// Finishes or undoes what a compaction or deletion had begun (semantics 21.2-21.4), then lists the
@@ -52,7 +53,8 @@ struct ScanOptions {
   Offset recovery_point{};  ///< below it gaps between segments are legal
   Offset replay_from{};     ///< the producer table is right up to here; 0: it is empty
   Offset keep_from{};       ///< checkpoints of producers are kept from the newest below this on
-  bool is_clean_end = false;  ///< the files are as a clean close left them
+  bool is_clean_end = false;    ///< the files are as a clean close left them
+  bool believes_seals = false;  ///< nobody else has written to the log since they were made
 };
 /// Reads every batch of the segments up to the first damage: CRC, order, producers, leader epochs,
 /// indexes. Changes nothing but the producers and the epochs in memory.

@@ -10,6 +10,7 @@
 #include "log/producer_checkpoint.h"
 #include "log/producer_recovery.h"
 #include "log/recovery.h"
+#include "log/seals.h"
 #include "producer/transaction_tracker.h"
 #include "record/batch_header.h"
 #include "record/legacy_message.h"
@@ -79,6 +80,11 @@ class Scanner {
       scan_.damage->is_segment_misplaced = true;
       return find_batches_in(index);
     }
+    ONCELOG_TRY_ASSIGN(auto sealed, read_sealed_segment(state_, base, options_));
+    if (sealed) {
+      take_sealed(*std::move(sealed));
+      return {};
+    }
     const std::string path = state_.path(segment::segment_file_name(base, segment::kLogSuffix));
     ONCELOG_TRY_ASSIGN(const std::unique_ptr<File> file,
                        state_.environment.vfs.open(path, OpenMode::kRead));
@@ -91,13 +97,18 @@ class Scanner {
     ONCELOG_TRY(builder.load_stored(state_.environment.vfs, state_.directory));
     scan_.end = base;
     BatchScan batches(*file, {.begin = 0, .end = file_bytes});
-    ONCELOG_TRY(scan_batches(index, batches, builder));
+    base::Hasher128 hasher;
+    ONCELOG_TRY(scan_batches(index, batches, builder, hasher));
     if (!scan_.damage && !batches.damage().empty()) {
       note_damage(index, batches.position(), batches.damage());
     }
     state_.report.segments_read += 1;
     state_.report.bytes_read += builder.bytes();
     scan_.segments.push_back(builder.finish(options_.is_clean_end));
+    scan_.segments.back().log_hash = hasher.digest();
+    for (const auto& [first, id] : transactions_.open()) {
+      scan_.segments.back().open_transactions.push_back({id, first});
+    }
     scan_.file_bytes.push_back(file_bytes);
     if (scan_.damage) ONCELOG_TRY(examine_damage(*file, file_bytes));
     // A crash between a roll and the cut of the preallocated file that it closed.
@@ -107,7 +118,22 @@ class Scanner {
     return {};
   }
 
-  Result<void> scan_batches(std::size_t index, BatchScan& batches, IndexBuilder& builder) {
+  void take_sealed(SealedSegment sealed) {
+    scan_.end = sealed.seal.next_offset;
+    if (const auto& last = sealed.seal.last_batch) {
+      scan_.last_batch = LastBatch{{last->base_offset, last->leader_epoch, last->crc}, scan_.end};
+    }
+    transactions_ = {};
+    for (const segment::OpenTransaction& open : sealed.seal.open_transactions) {
+      transactions_.begin(open.producer_id, open.first_offset);
+    }
+    state_.report.segments_sealed += 1;
+    scan_.segments.push_back(std::move(sealed.contents));
+    scan_.file_bytes.push_back(scan_.segments.back().bytes);
+  }
+
+  Result<void> scan_batches(std::size_t index, BatchScan& batches, IndexBuilder& builder,
+                            base::Hasher128& hasher) {
     while (true) {
       ONCELOG_TRY_ASSIGN(const std::optional<RecordBatchView> batch, batches.next());
       if (!batch) return {};
@@ -124,6 +150,7 @@ class Scanner {
                     segment::segment_file_name(bases_[index], segment::kLogSuffix), " position ",
                     batches.batch_position(), ": ", applied.error().text());
       }
+      hasher.add(batch->bytes());
       scan_.end = header.next_offset();
       scan_.last_batch =
           LastBatch{{header.base_offset, header.leader_epoch, header.crc}, header.next_offset()};

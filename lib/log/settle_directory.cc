@@ -95,6 +95,7 @@ class Settlement {
       if (const auto offset = offset_of_file_name(name, kSnapshotSuffix)) {
         content.kafka_snapshots.push_back(*offset);
       }
+      if (const auto base = offset_of_file_name(name, kSealSuffix)) content.seals.push_back(*base);
     }
     std::ranges::sort(content.bases);
     std::ranges::sort(content.kafka_snapshots);

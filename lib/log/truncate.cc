@@ -91,6 +91,11 @@ Result<Cut> plan_cut(const LogState& state, Offset to) {
 /// The write beat.
 Result<void> write_cut(LogState& state, const Cut& cut, Offset to) {
   if (state.snapshots) ONCELOG_TRY(state.snapshots->drop_above(to));
+  if (state.segments[cut.kept_count - 1]->is_sealed()) {
+    ONCELOG_TRY(
+        segment::remove_seal(state.environment.vfs, state.directory, cut.last->base_offset()));
+    ONCELOG_TRY(state.environment.vfs.sync_directory(state.directory));
+  }
   const LogOffsets& offsets = state.offsets;
   const Offset stored_end = cut.last_batch ? cut.last_batch->next_offset : Offset(0);
   const Offset point =

@@ -20,6 +20,9 @@ class TransactionTracker {
   std::optional<AbortedTransactionEntry> add(const record::BatchHeader& header,
                                              const std::optional<ControlRecord>& control);
 
+  /// Open transactions by their first offsets.
+  [[nodiscard]] const std::map<Offset, ProducerId>& open() const { return open_; }
+
  private:
   std::map<Offset, ProducerId> open_;
   std::map<ProducerId, Offset> first_offsets_;

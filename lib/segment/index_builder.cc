@@ -1,7 +1,9 @@
 #include "segment/index_builder.h"
 
 #include <algorithm>
+#include <array>
 
+#include "base/bytes.h"
 #include "segment/segment_names.h"
 
 namespace oncelog::segment {
@@ -59,8 +61,18 @@ Result<void> IndexBuilder::load_stored(Vfs& vfs, const std::string& directory) {
   return {};
 }
 
+std::uint64_t extend_header_chain(std::uint64_t chain, const record::BatchHeader& header) {
+  std::array<std::byte, 20> fields;
+  base::store_be(std::span(fields), 0, header.base_offset.value());
+  base::store_be(std::span(fields), 8, header.batch_length);
+  base::store_be(std::span(fields), 12, header.leader_epoch.value());
+  base::store_be(std::span(fields), 16, header.crc);
+  return base::hash64(fields, chain);
+}
+
 void IndexBuilder::add_batch(const record::BatchHeader& header) {
   const std::int64_t position = contents_.bytes;
+  contents_.header_chain = extend_header_chain(contents_.header_chain, header);
   if (!contents_.first_batch_timestamp) contents_.first_batch_timestamp = header.max_timestamp;
   check_stored_offset(header, position);
   if (header.max_timestamp > contents_.max_timestamp) {

@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include "base/hash.h"
 #include "oncelog/error.h"
 #include "oncelog/io.h"
 #include "oncelog/options.h"
@@ -24,6 +25,17 @@ struct BuiltIndex {
   bool is_file_wrong = false;  ///< it held entries that are not true (not merely fewer)
 };
 
+/// A transaction that is open behind a segment's last batch.
+struct OpenTransaction {
+  ProducerId producer_id = kNoProducerId;
+  Offset first_offset{};
+  friend bool operator==(const OpenTransaction&, const OpenTransaction&) = default;
+};
+
+/// Runs over the headers of a segment's batches: over what the batches' own CRCs leave out, too.
+[[nodiscard]] std::uint64_t extend_header_chain(std::uint64_t chain,
+                                                const record::BatchHeader& header);
+
 /// What a segment holds, as its batches say.
 struct SegmentContents {
   std::int64_t bytes = 0;
@@ -31,6 +43,10 @@ struct SegmentContents {
   Offset offset_of_max_timestamp{};
   std::optional<Timestamp> first_batch_timestamp{};
   std::int64_t bytes_since_index_entry = 0;
+  std::uint64_t header_chain = 0;
+  std::optional<base::Hash128> log_hash{};  ///< of the `.log`'s first `bytes`, if it is known
+  std::vector<OpenTransaction> open_transactions{};
+  bool is_sealed = false;  ///< a seal says all this, and its file is there
   BuiltIndex<OffsetIndexEntry> offset_index{};
   BuiltIndex<TimeIndexEntry> time_index{};
   BuiltIndex<TxnIndexEntry> txn_index{};

@@ -79,6 +79,7 @@ Result<void> Segment::write(std::span<const Bytes> parts) {
 
 void Segment::apply_batch(const record::BatchHeader& header) noexcept {
   const std::int64_t position = bytes();
+  header_chain_ = extend_header_chain(header_chain_, header);
   if (!first_batch_timestamp_) first_batch_timestamp_ = header.max_timestamp;
   if (header.max_timestamp > max_timestamp()) {
     offset_of_max_timestamp_ = header.last_offset();

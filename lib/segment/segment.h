@@ -21,6 +21,8 @@
 
 namespace oncelog::segment {
 
+struct Seal;
+
 /// What a roll decision looks at (semantics 17.1).
 struct IncomingBatches {
   std::int64_t bytes = 0;
@@ -64,6 +66,8 @@ class Segment {
   [[nodiscard]] const OffsetIndex& offset_index() const { return offset_index_; }
   [[nodiscard]] const TimeIndex& time_index() const { return time_index_; }
   [[nodiscard]] const TxnIndex& txn_index() const { return txn_index_; }
+  /// Whether its seal is there: then its files change no more.
+  [[nodiscard]] bool is_sealed() const { return is_sealed_.load(std::memory_order_acquire); }
   /// The first batch whose last offset is at or above `target`, among those that end at or before
   /// `end_position`. An index entry that does not fit the log is passed over.
   Result<std::optional<LocatedBatch>> find_batch(Offset target, std::int64_t end_position) const;
@@ -91,6 +95,12 @@ class Segment {
   void apply_aborted(const TxnIndexEntry& entry) noexcept { txn_index_.push_back(entry); }
   /// The last time-index entry, at a roll and at a clean close.
   void finish_time_index();
+  /// Transactions that are open behind the last batch, at a roll and at a clean close.
+  void set_open_transactions(std::vector<OpenTransaction> open) noexcept {
+    open_transactions_ = std::move(open);
+  }
+  /// Of the batches that were appended, or found by the open (SegmentContents::header_chain).
+  [[nodiscard]] std::uint64_t header_chain() const { return header_chain_; }
   /// Offsets that the index cannot express, relative to its base (formats 6).
   [[nodiscard]] bool can_hold(Offset last_offset) const;
 
@@ -101,6 +111,12 @@ class Segment {
   Result<void> sync();
   /// Cuts a preallocated or torn file to bytes().
   Result<void> trim_log();
+
+  // ---- seal: a segment that is appended to no more, under the log's maintenance lock
+  /// What a seal of the files says; nothing if an index file is not what memory says. Reads the
+  /// `.log`, unless the open has. CORRUPT_MESSAGE if that is not what was appended.
+  Result<std::optional<Seal>> describe_files() const;
+  void set_sealed() { is_sealed_.store(true, std::memory_order_release); }
 
  private:
   Segment(Vfs& vfs, const std::string& directory, Offset base, const TopicConfig& config,
@@ -118,6 +134,7 @@ class Segment {
     bool is_stale = false;  ///< holds something else: rewrite from the start
     bool needs_sync = false;
   };
+  Result<base::Hash128> check_log() const;
   Result<void> write_index(IndexFile& index, std::int64_t count, std::int64_t entry_bytes,
                            Bytes new_entries);
 
@@ -138,11 +155,18 @@ class Segment {
   OffsetIndex offset_index_;
   TimeIndex time_index_;
   TxnIndex txn_index_;
+  std::atomic<bool> is_sealed_{false};
 
   // ---- writer lock
   std::int64_t bytes_since_index_entry_ = 0;
   Offset offset_of_max_timestamp_{};
   std::optional<Timestamp> first_batch_timestamp_{};
+  std::uint64_t header_chain_ = 0;
+  std::vector<OpenTransaction> open_transactions_;
+
+  // ---- set by the open
+  std::optional<base::Hash128> hash_at_open_{};
+  std::int64_t bytes_at_open_ = 0;
 
   // ---- file lock
   IndexFile offset_index_file_{kOffsetIndexSuffix};
@@ -150,7 +174,9 @@ class Segment {
   IndexFile txn_index_file_{kTxnIndexSuffix};
 };
 
-/// Removes a `.log` and its indexes, the `.log` last. Nothing is synced.
+/// Removes a seal. Nothing is synced.
+Result<void> remove_seal(Vfs& vfs, const std::string& directory, Offset base);
+/// Removes a `.log` and what lies beside it, the `.log` last. Nothing is synced.
 Result<void> remove_segment_files(Vfs& vfs, const std::string& directory, Offset base);
 
 }  // namespace oncelog::segment

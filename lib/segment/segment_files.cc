@@ -26,7 +26,8 @@ Result<std::shared_ptr<Segment>> Segment::create(Vfs& vfs, const std::string& di
                                                  Timestamp now) {
   std::shared_ptr<Segment> segment(new Segment(vfs, directory, base, config, now));
   // Leftovers of the same name would be taken for indexes of this segment (semantics 17.5).
-  for (const std::string_view suffix : {kOffsetIndexSuffix, kTimeIndexSuffix, kTxnIndexSuffix}) {
+  for (const std::string_view suffix :
+       {kSealSuffix, kOffsetIndexSuffix, kTimeIndexSuffix, kTxnIndexSuffix}) {
     ONCELOG_TRY(vfs.remove(segment->path_of(suffix)));
   }
   const auto make_log = [&]() -> Result<void> {
@@ -93,6 +94,10 @@ void Segment::adopt(const SegmentContents& contents) {
   offset_of_max_timestamp_ = contents.offset_of_max_timestamp;
   first_batch_timestamp_ = contents.first_batch_timestamp;
   bytes_since_index_entry_ = contents.bytes_since_index_entry;
+  header_chain_ = contents.header_chain;
+  open_transactions_ = contents.open_transactions;
+  hash_at_open_ = contents.log_hash;
+  bytes_at_open_ = contents.bytes;
   bytes_.store(contents.bytes, std::memory_order_release);
 }
 
@@ -148,9 +153,13 @@ Result<void> Segment::trim_log() {
   return log_->truncate(bytes());
 }
 
+Result<void> remove_seal(Vfs& vfs, const std::string& directory, Offset base) {
+  return vfs.remove(directory + "/" + segment_file_name(base, kSealSuffix));
+}
+
 Result<void> remove_segment_files(Vfs& vfs, const std::string& directory, Offset base) {
   for (const std::string_view suffix :
-       {kOffsetIndexSuffix, kTimeIndexSuffix, kTxnIndexSuffix, kLogSuffix}) {
+       {kSealSuffix, kOffsetIndexSuffix, kTimeIndexSuffix, kTxnIndexSuffix, kLogSuffix}) {
     ONCELOG_TRY(vfs.remove(directory + "/" + segment_file_name(base, suffix)));
   }
   return {};

@@ -126,7 +126,10 @@ Result<void> StoreState::believe(const CleanRecord& record) {
   for (const WitnessFile& witness : record.witnesses) {
     ONCELOG_TRY_ASSIGN(const WitnessFile now,
                        look_at_witness(vfs_, path(witness.name), witness.name));
-    if (now.inode != witness.inode) return {};
+    if (now.inode != witness.inode) {
+      has_foreign_writes_ = true;
+      return {};
+    }
     if (now.hash != witness.hash) {
       warnings_.push_back(path(witness.name) + ": was changed since the clean close that wrote it");
     }
@@ -181,6 +184,7 @@ Result<std::shared_ptr<PartitionLog>> StoreState::open_one(const TopicPartition&
   if (clean != clean_ends_.end()) request.clean_end = clean->second;
   const bool is_unclean = unclean_.contains(name);
   request.was_clean_for_kafka = had_kafka_marker_ && !request.clean_end && !is_unclean;
+  request.has_foreign_writes = has_foreign_writes_ && !is_unclean;
 
   auto opened = log::open_log(request, {vfs_, clock_, checkpoints_, *snapshots_, options_});
   if (!opened) {
@@ -193,9 +197,23 @@ Result<std::shared_ptr<PartitionLog>> StoreState::open_one(const TopicPartition&
   if (clean != clean_ends_.end()) clean_ends_.erase(clean);
   if (!is_unclean) unclean_.insert(name);
   OpenPartition partition;
+  partition.options = options;
   partition.state = state.get();
   partition.handle = std::make_shared<PartitionLog>(std::move(state));
   return open_.emplace(name, partition).first->second.handle;
+}
+
+Result<std::shared_ptr<PartitionLog>> StoreState::reopen_partition(const TopicPartition& name) {
+  const std::scoped_lock lock(mutex_);
+  const auto found = open_.find(name);
+  if (found == open_.end()) {
+    return fail(ErrorCode::MISUSE, segment::partition_directory_name(name), ": is not open");
+  }
+  PartitionOptions options = found->second.options;
+  log::abandon_log(*found->second.state);
+  open_.erase(found);
+  options.create_if_missing = false;
+  return open_one(name, options);
 }
 
 Result<void> StoreState::close_one(const TopicPartition& name) {
@@ -313,6 +331,10 @@ std::shared_ptr<PartitionLog> Store::find_partition(const TopicPartition& name) 
 
 Result<void> Store::delete_partition(const TopicPartition& name) {
   return state_->delete_partition(name);
+}
+
+Result<std::shared_ptr<PartitionLog>> Store::reopen_partition(const TopicPartition& name) {
+  return state_->reopen_partition(name);
 }
 
 Result<void> Store::close_partition(const TopicPartition& name) {

@@ -29,6 +29,7 @@ class StoreState {
                                                          const PartitionOptions& options);
   std::shared_ptr<PartitionLog> find_partition(const TopicPartition& name) const;
   Result<void> delete_partition(const TopicPartition& name);
+  Result<std::shared_ptr<PartitionLog>> reopen_partition(const TopicPartition& name);
   Result<void> close_partition(const TopicPartition& name);
   Result<std::vector<TopicPartition>> partitions() const;
   Result<void> close();
@@ -40,6 +41,7 @@ class StoreState {
   struct OpenPartition {
     std::shared_ptr<PartitionLog> handle{};
     log::LogState* state = nullptr;
+    PartitionOptions options{};
   };
 
   /// Reads `.clean` and Kafka's marker, decides what they are worth, and removes them, `.clean`
@@ -72,7 +74,8 @@ class StoreState {
   mutable std::mutex mutex_;
   // ---- mutex_
   bool is_closed_ = false;
-  bool had_kafka_marker_ = false;                       ///< Kafka's marker stood when we came
+  bool had_kafka_marker_ = false;    ///< Kafka's marker stood when we came
+  bool has_foreign_writes_ = false;  ///< our last clean end was not the last write here
   std::map<TopicPartition, log::CleanEnd> clean_ends_;  ///< of partitions that are closed and clean
   std::map<TopicPartition, OpenPartition> open_;
   std::set<TopicPartition> unclean_;             ///< opened here and not closed cleanly

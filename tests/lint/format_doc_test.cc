@@ -17,6 +17,7 @@
 #include "oncelog/record_builder.h"
 #include "record/batch_header.h"
 #include "segment/offset_index.h"
+#include "segment/seal.h"
 #include "segment/time_index.h"
 #include "segment/txn_index.h"
 #include "snapshot/kafka_snapshot.h"
@@ -212,6 +213,10 @@ std::optional<ByteVector> transcode(const Block& block, const ByteVector& bytes)
     return entries ? std::optional(snapshot::encode_kafka_snapshot(*entries)) : std::nullopt;
   }
   if (block.kind.starts_with("state-")) return transcode_row(block, bytes);
+  if (block.kind == "seal") {
+    const auto seal = segment::decode_seal(bytes);
+    return seal ? std::optional(segment::encode(*seal)) : std::nullopt;
+  }
   if (block.kind == "clean-record") {
     const auto record = store::decode_clean_record(bytes);
     return record ? std::optional(store::encode_clean_record(*record)) : std::nullopt;
@@ -233,10 +238,10 @@ TEST(FormatDoc, HasABlockForEveryKindOfFile) {
   std::set<std::string> kinds;
   for (const Block& block : read_blocks()) kinds.insert(block.kind);
   const std::set<std::string> expected = {
-      "clean-record",     "control-batch",      "leader-epochs",     "offset-checkpoint",
-      "offset-index",     "partition-metadata", "producer-snapshot", "record-batch",
-      "state-checkpoint", "state-partition",    "state-producer",    "state-store",
-      "time-index",       "transaction-index"};
+      "clean-record", "control-batch",      "leader-epochs",     "offset-checkpoint",
+      "offset-index", "partition-metadata", "producer-snapshot", "record-batch",
+      "seal",         "state-checkpoint",   "state-partition",   "state-producer",
+      "state-store",  "time-index",         "transaction-index"};
   EXPECT_EQ(kinds, expected);
 }
 

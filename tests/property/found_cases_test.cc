@@ -218,6 +218,18 @@ TEST(FoundCases, ATornTailBehindACutAroundTheLogStartIsReported) {
             {Kind::kCrash, {0, 1}}});
 }
 
+// Its data had gone by retention, so the oracle forgot it; the log need not (7.3).
+TEST(FoundCases, ATransactionMayStayUnreplicatedOverATruncationByReplay) {
+  run({0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 250, 0, 0, 6}, {{Kind::kAppend, {219, 0, 0, 15}},
+                                                           {Kind::kRoll, {}},
+                                                           {Kind::kFollower, {}},
+                                                           {Kind::kSetHighWatermark, {}},
+                                                           {Kind::kMarker, {191}},
+                                                           {Kind::kApplyRetention, {}},
+                                                           {Kind::kAppend, {}},
+                                                           {Kind::kTruncate, {}}});
+}
+
 }  // namespace
 
 }  // namespace oncelog::test

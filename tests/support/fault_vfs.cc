@@ -60,6 +60,7 @@ class FaultFile final : public File {
   Result<void> sync() override {
     if (const auto fault = plan_->strike(IoCall::kSync, path_))
       return failure(*fault, "sync", path_);
+    plan_->pass_sync();
     if (plan_->skips_syncs()) return {};
     return under_->sync();
   }
@@ -115,6 +116,29 @@ void FaultPlan::set_paused(bool is_paused) {
 void FaultPlan::set_skips_syncs(bool is_skipped) {
   const std::scoped_lock lock(mutex_);
   skips_syncs_ = is_skipped;
+}
+
+void FaultPlan::hold_syncs(bool is_held) {
+  const std::scoped_lock lock(mutex_);
+  is_holding_syncs_ = is_held;
+  syncs_moved_.notify_all();
+}
+
+void FaultPlan::await_syncs(std::int64_t count) {
+  std::unique_lock lock(mutex_);
+  syncs_moved_.wait(lock, [&] { return syncs_ >= count; });
+}
+
+std::int64_t FaultPlan::sync_count() const {
+  const std::scoped_lock lock(mutex_);
+  return syncs_;
+}
+
+void FaultPlan::pass_sync() {
+  std::unique_lock lock(mutex_);
+  ++syncs_;
+  syncs_moved_.notify_all();
+  syncs_moved_.wait(lock, [&] { return !is_holding_syncs_; });
 }
 
 bool FaultPlan::skips_syncs() const {

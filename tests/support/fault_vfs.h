@@ -2,6 +2,7 @@
 // test chose.
 #pragma once
 
+#include <condition_variable>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -58,6 +59,12 @@ class FaultPlan {
   /// Syncs that succeed without being done, for tests that do not lose power and want to be fast.
   void set_skips_syncs(bool is_skipped);
   [[nodiscard]] bool skips_syncs() const;
+  /// While held, a sync of a file does not end.
+  void hold_syncs(bool is_held);
+  /// Waits until so many syncs of files have begun, held or not, since the start.
+  void await_syncs(std::int64_t count);
+  [[nodiscard]] std::int64_t sync_count() const;
+  void pass_sync();
 
   /// Counts a call; answers the fault that strikes it.
   std::optional<Fault> strike(IoCall call, const std::string& path);
@@ -73,6 +80,9 @@ class FaultPlan {
   std::int64_t struck_ = 0;
   bool skips_syncs_ = false;
   bool is_paused_ = false;
+  bool is_holding_syncs_ = false;
+  std::int64_t syncs_ = 0;
+  std::condition_variable syncs_moved_;
 };
 
 class FaultVfs final : public Vfs {

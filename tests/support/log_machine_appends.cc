@@ -111,7 +111,7 @@ void LogMachine::append(const ModelBatch& batch, AppendOrigin origin) {
   if (is_rare(7, 8)) options.level = Level::kDurable;
   const Result<Appended> seen = log_->append_as_leader(bytes, options);
   check_answer(seen, expected);
-  const Level level = options.level.value_or(options_.level);
+  const Level level = options.level.value_or(*options_.level);
   if (seen && level == Level::kDurable) {
     require(seen->level == Level::kDurable, "the append did not reach its level");
     note_durable(seen->last_offset + 1);

@@ -235,8 +235,9 @@ class LogModel {
     kExpiry,
     kExpiriesUndone,  ///< all but the first `count`
     kCheckpoint,      ///< for an offset in [offset, until]
-    kReplay,
-    kReplayWithSnapshot,
+    kReplayAfterTruncation,
+    kReplayAtOpen,
+    kReplayAtOpenWithSnapshot,
     kReopen,          ///< from `start` to `until`, with watermark `offset` and first segment `base`
     kDecidedSettled,  ///< markers below `offset` are forgotten, those at or above `until` are not
     kEpochsFound,     ///< those of the batches from `offset` on
@@ -297,6 +298,7 @@ class LogModel {
   void walk_truncation(State& state, Offset to) const;
   void walk_full_truncation(State& state, Offset at) const;
   void walk_replay(State& state, bool has_snapshot) const;
+  void walk_replay_after_truncation(State& state) const;
   void walk_reopen(State& state, const Event& event) const;
   void walk_epoch(State& state, LeaderEpoch epoch, Offset start) const;
   void set_watermark(State& state, Offset to) const;

@@ -82,9 +82,11 @@ void LogModel::walk_event(State& state, const Event& event) const {
     case EventKind::kCheckpoint:
       state.checkpoints.push_back({event.offset, event.until, count_expiries(state)});
       return;
-    case EventKind::kReplay:
+    case EventKind::kReplayAfterTruncation:
+      return walk_replay_after_truncation(state);
+    case EventKind::kReplayAtOpen:
       return walk_replay(state, false);
-    case EventKind::kReplayWithSnapshot:
+    case EventKind::kReplayAtOpenWithSnapshot:
       return walk_replay(state, true);
     case EventKind::kReopen:
       return walk_reopen(state, event);

@@ -66,6 +66,19 @@ void LogModel::walk_replay(State& state, bool has_snapshot) const {
   reconsider_decided(state);
 }
 
+/// Memory has survived: it may know of decided transactions whose data a replay no longer finds.
+void LogModel::walk_replay_after_truncation(State& state) const {
+  const std::vector<Undecided> known = state.unreplicated;
+  walk_replay(state, false);
+  for (Undecided transaction : known) {
+    const auto found =
+        std::ranges::find(state.unreplicated, transaction.marker_offset, &Undecided::marker_offset);
+    if (found != state.unreplicated.end()) continue;
+    transaction.is_forgettable = true;
+    state.unreplicated.push_back(transaction);
+  }
+}
+
 /// What Kafka's snapshot of a clean end adds to a replay (`state`): producers whose batches are
 /// gone, with the last of their batches, and transactions that began in segments that are gone. The
 /// log wins where both know something.

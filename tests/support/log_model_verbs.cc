@@ -99,7 +99,7 @@ std::vector<ProducerId> LogModel::expire_producers(Timestamp now) {  // 5.10
   return expired;
 }
 
-void LogModel::note_replayed() { add_event({.kind = EventKind::kReplay}); }
+void LogModel::note_replayed() { add_event({.kind = EventKind::kReplayAfterTruncation}); }
 
 void LogModel::note_checkpoint(Offset at_least, Offset at_most) {
   add_event({.kind = EventKind::kCheckpoint, .offset = at_least, .until = at_most});
@@ -114,9 +114,9 @@ void LogModel::note_reopened(const ModelReopening& reopening) {
              .start = reopening.ends.log_start,
              .base = reopening.bases.front()});
   if (reopening.producers_from == ProducersFrom::kLog) {
-    add_event({.kind = EventKind::kReplay});
+    add_event({.kind = EventKind::kReplayAtOpen});
   } else if (reopening.producers_from == ProducersFrom::kLogAndSnapshot) {
-    add_event({.kind = EventKind::kReplayWithSnapshot});
+    add_event({.kind = EventKind::kReplayAtOpenWithSnapshot});
   } else {
     // What it was opened from is there still: a second crash would give the same.
     note_checkpoint(Offset(0), log_end());

@@ -1,0 +1,12 @@
+// maintenance.h: work that an append or a roll has made due and that needs no lock of an appender.
+#pragma once
+
+#include "log/log_state.h"
+
+namespace oncelog::log {
+
+/// Saves producers and seals segments, as far as either is due and no other verb of maintenance is
+/// under way. A failure costs nothing but a longer open, and is tried again.
+void maintain_if_due(LogState& state, bool has_rolled);
+
+}  // namespace oncelog::log

@@ -1,0 +1,162 @@
+// scrub.cc: every stored byte is read and compared with what was written: with the seal of its
+// segment, or with the headers that the appends left in memory.
+#include <algorithm>
+#include <mutex>
+
+#include "log/log_state.h"
+#include "segment/batch_scan.h"
+#include "segment/seal.h"
+
+namespace oncelog {
+
+namespace log {
+
+namespace {
+
+using segment::Segment;
+
+/// What is to be read of a segment, taken under the writer lock.
+struct Extent {
+  std::shared_ptr<Segment> segment{};
+  std::int64_t bytes = 0;
+  std::uint64_t header_chain = 0;
+  Offset end{};  ///< no batch of it lies at or above this
+};
+
+class Scrubber {
+ public:
+  explicit Scrubber(const LogState& state) : state_(state) {}
+
+  Result<ScrubReport> run() {
+    ONCELOG_TRY_ASSIGN(const std::vector<Extent> extents, take_extents());
+    for (const Extent& one : extents) {
+      const std::size_t before = report_.findings.size();
+      if (auto checked = check_segment(one); !checked) return std::unexpected(checked.error());
+      // A verb that shrinks the log may have come in between: then there is nothing to find.
+      if (report_.findings.size() > before && !is_still_there(one)) {
+        report_.findings.resize(before);
+      }
+    }
+    return std::move(report_);
+  }
+
+ private:
+  Result<std::vector<Extent>> take_extents() const {
+    const std::scoped_lock lock(state_.writer_mutex);
+    if (state_.is_closed) {
+      return fail(ErrorCode::MISUSE, state_.directory, ": the log is closed");
+    }
+    std::vector<Extent> extents;
+    for (std::size_t i = 0; i < state_.segments.size(); ++i) {
+      const auto& one = state_.segments[i];
+      const bool is_last = i + 1 == state_.segments.size();
+      extents.push_back(
+          {one, one->bytes(), one->header_chain(),
+           is_last ? state_.offsets.log_end() : state_.segments[i + 1]->base_offset()});
+    }
+    return extents;
+  }
+
+  [[nodiscard]] bool is_still_there(const Extent& extent) const {
+    const std::scoped_lock lock(state_.writer_mutex);
+    return std::ranges::find(state_.segments, extent.segment) != state_.segments.end();
+  }
+
+  Result<void> check_segment(const Extent& extent) {
+    const Segment& one = *extent.segment;
+    std::optional<segment::Seal> seal;
+    if (one.is_sealed()) {
+      auto read = segment::read_seal(state_.environment.vfs, state_.directory, one.base_offset());
+      if (read) {
+        seal = *std::move(read);
+      } else if (read.error().os_errno != 0) {
+        return std::unexpected(std::move(read).error());
+      } else {
+        add(extent, segment::kSealSuffix, 0, one.base_offset(), read.error().text(), kRemoveSeal);
+      }
+    }
+    ONCELOG_TRY(check_batches(extent, seal));
+    if (!seal) return {};
+    ONCELOG_TRY(check_index(extent, segment::kOffsetIndexSuffix, seal->offset_index));
+    ONCELOG_TRY(check_index(extent, segment::kTimeIndexSuffix, seal->time_index));
+    return check_index(extent, segment::kTxnIndexSuffix, seal->txn_index);
+  }
+
+  Result<void> check_batches(const Extent& extent, const std::optional<segment::Seal>& seal) {
+    const Segment& one = *extent.segment;
+    segment::BatchScan batches(*one.log_file(), {.begin = 0, .end = extent.bytes});
+    base::Hasher128 hasher;
+    std::uint64_t chain = 0;
+    Offset next = one.base_offset();
+    while (true) {
+      ONCELOG_TRY_ASSIGN(const std::optional<RecordBatchView> batch, batches.next());
+      if (!batch) break;
+      const record::BatchHeader header =
+          record::decode_batch_header(batch->bytes().first<record::kHeaderBytes>());
+      if (header.base_offset < next || header.last_offset() >= extent.end) {
+        add(extent, segment::kLogSuffix, batches.batch_position(), next,
+            "offsets " + std::to_string(header.base_offset.value()) + " to " +
+                std::to_string(header.last_offset().value()) + ", expected from " +
+                std::to_string(next.value()) + " on and below " +
+                std::to_string(extent.end.value()),
+            kRestoreLog);
+        return {};
+      }
+      hasher.add(batch->bytes());
+      chain = segment::extend_header_chain(chain, header);
+      next = header.next_offset();
+    }
+    report_.segments += 1;
+    report_.bytes += batches.position();
+    if (!batches.damage().empty()) {
+      add(extent, segment::kLogSuffix, batches.position(), next, batches.damage(), kRestoreLog);
+    } else if (chain != extent.header_chain) {
+      add(extent, segment::kLogSuffix, 0, one.base_offset(),
+          "every batch has its CRC, but a base offset, length or leader epoch is not the one that "
+          "was appended",
+          kRestoreLog);
+    } else if (seal && (seal->log.bytes != extent.bytes || seal->log.hash != hasher.digest())) {
+      add(extent, segment::kSealSuffix, 0, one.base_offset(),
+          "the seal is not that of the `.log`, which is as it was appended", kRemoveSeal);
+    }
+    return {};
+  }
+
+  Result<void> check_index(const Extent& extent, std::string_view suffix,
+                           const segment::SealedFile& sealed) {
+    const std::string path =
+        state_.path(segment::segment_file_name(extent.segment->base_offset(), suffix));
+    ONCELOG_TRY_ASSIGN(const segment::SealedFile found,
+                       segment::hash_index_file(state_.environment.vfs, path));
+    report_.bytes += found.bytes;
+    if (found == sealed) return {};
+    add(extent, suffix, 0, extent.segment->base_offset(),
+        std::to_string(found.bytes) + " bytes are not the " + std::to_string(sealed.bytes) +
+            " that were sealed",
+        "the next open rebuilds it from the `.log`");
+    return {};
+  }
+
+  void add(const Extent& extent, std::string_view suffix, std::int64_t position, Offset begin,
+           std::string reason, std::string_view safe_action) {
+    report_.findings.push_back(
+        {state_.path(segment::segment_file_name(extent.segment->base_offset(), suffix)), position,
+         begin, extent.end, std::move(reason), std::string(safe_action)});
+  }
+
+  static constexpr std::string_view kRestoreLog =
+      "restore the segment from a replica or a backup; do not append to what lies behind it";
+  static constexpr std::string_view kRemoveSeal =
+      "remove it while the store is closed: the next open reads the segment and seals it anew";
+
+  const LogState& state_;
+  ScrubReport report_;
+};
+
+}  // namespace
+
+}  // namespace log
+
+Result<ScrubReport> PartitionLog::scrub() const { return log::Scrubber(*state_).run(); }
+
+}  // namespace oncelog
