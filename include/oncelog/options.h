@@ -75,6 +75,9 @@ struct PartitionOptions {
 
 class Vfs;
 class Clock;
+namespace snapshot {
+class SnapshotStore;
+}
 
 /// Where the producer state of a store is kept between two opens.
 enum class ProducerStateStore : std::uint8_t {
@@ -107,6 +110,8 @@ struct StoreOptions {
   std::int64_t state_walk_bytes_max = 64 << 20;
   Vfs* vfs = nullptr;      ///< not owned; the machine's file systems if null
   Clock* clock = nullptr;  ///< not owned; the system's clock if null
+  /// For simulations (oncelog::sim): takes the place of `.state`, where producer_state is kLmdb.
+  snapshot::SnapshotStore* snapshots = nullptr;  ///< not owned
 };
 
 }  // namespace oncelog

@@ -78,11 +78,13 @@ Result<std::unique_ptr<StoreState>> StoreState::open(const std::string& director
 }
 
 Result<void> StoreState::open_snapshots(std::optional<std::uint64_t> state_close_record) {
-  const std::string state_file = path(snapshot::kStateFile);
-  const bool keeps_state =
-      options_.producer_state == ProducerStateStore::kLmdb && vfs_.native_path(state_file);
-  if (!keeps_state) {
-    snapshots_ = std::make_unique<snapshot::NoSnapshotStore>();
+  const bool is_wanted = options_.producer_state == ProducerStateStore::kLmdb;
+  if (is_wanted && options_.snapshots != nullptr) {
+    snapshots_ = {std::shared_ptr<void>(), options_.snapshots};
+    return {};
+  }
+  if (!is_wanted || !vfs_.native_path(path(snapshot::kStateFile))) {
+    snapshots_ = std::make_shared<snapshot::NoSnapshotStore>();
     return {};
   }
   snapshot::LmdbStoreOptions options;

@@ -67,7 +67,7 @@ class StoreState {
   Clock& clock_;
   std::unique_ptr<FileLock> lock_;
   CheckpointFiles checkpoints_;
-  std::unique_ptr<snapshot::SnapshotStore> snapshots_;
+  std::shared_ptr<snapshot::SnapshotStore> snapshots_;  ///< owned, but for one of the options
 
   mutable std::mutex mutex_;
   // ---- mutex_
