@@ -68,17 +68,21 @@ class History {
   /// `change` turns the newest state into the next; its error, or the disk's, leaves all as it was.
   template <class Change>
   Result<void> commit(const Change& change) {
-    const std::scoped_lock lock(mutex_);
-    auto next = std::make_shared<Lives>(*states_.back());
+    const std::scoped_lock commits(commit_mutex_);
+    auto next = std::make_shared<Lives>(*newest());
     ONCELOG_TRY(change(*next));
+    // Without the other lock: an observer of the disk may want a copy.
     if (disk_ != nullptr) ONCELOG_TRY(disk_->note_commit(".state"));
+    const std::scoped_lock lock(mutex_);
     states_.push_back(std::move(next));
     return {};
   }
 
  private:
   SimDisk* const disk_;
+  std::mutex commit_mutex_;  ///< one commit after the other
   mutable std::mutex mutex_;
+  // ---- mutex_
   std::vector<std::shared_ptr<const Lives>> states_;
   std::int64_t next_life_;
 };

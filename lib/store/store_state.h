@@ -51,6 +51,7 @@ class StoreState {
   /// What is known of a partition outside of its directory goes, then its renamed directory.
   Result<void> finish_deletion(const TopicPartition& name, const std::string& directory);
   Result<void> remove_partition_files(const std::string& directory);
+  Result<void> check_is_free(const TopicPartition& name) const;
   Result<std::shared_ptr<PartitionLog>> open_one(const TopicPartition& name,
                                                  const PartitionOptions& options);
   Result<void> believe(const CleanRecord& record);

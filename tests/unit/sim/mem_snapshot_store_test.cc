@@ -94,6 +94,17 @@ TEST(MemSnapshotStore, ACommitIsThereOrNotWhenTheDiskStops) {
   EXPECT_THAT(offsets_of(*partition), ElementsAre(10));
 }
 
+TEST(MemSnapshotStore, AnObserverOfTheDiskMayTakeACopyOfACommitThatIsUnderWay) {
+  SimDisk disk;
+  const MemSnapshotStore store(&disk);
+  const Partition partition = open(store);
+  std::unique_ptr<MemSnapshotStore> copy;
+  disk.set_observer([&](const SimCall&) { copy = store.after_crash(nullptr); });
+  ASSERT_THAT(save_at(*partition, 10, {}), Succeeds());
+  ASSERT_TRUE(copy);
+  EXPECT_THAT(offsets_of(*open(*copy)), IsEmpty());
+}
+
 TEST(MemSnapshotStore, WhatDoesNotChangeIsNoCommit) {
   SimDisk disk;
   const MemSnapshotStore store(&disk);
