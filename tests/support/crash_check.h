@@ -60,6 +60,8 @@ class ReopenedLog {
               CrashKind kind);
   ~ReopenedLog();
 
+  /// The history that fits.
+  [[nodiscard]] const LogModel& model() const { return model_; }
   /// Appends, repeats what was appended last, closes, opens, and compares again. Where there is no
   /// partition, a new one of that name must meet nothing of an old one.
   void check_goes_on();

@@ -38,6 +38,21 @@ CrashWorld::CrashWorld(const CrashOptions& options)
   expect({model_});
 }
 
+CrashWorld::CrashWorld(const CrashOptions& options, CrashedDisk left, const Expectation& expected,
+                       CrashKind kind)
+    : options_(options), clock_(Timestamp(kNow)), disk_(copy_of(left)), model_(options.partition) {
+  options_.store.vfs = disk_.files.get();
+  options_.store.clock = &clock_;
+  options_.store.snapshots = disk_.producers->store();
+  // Compared on a copy: a second open of the same disk must find the same.
+  const LogModel found = ReopenedLog(std::move(left), options_, expected, kind).model();
+  store_ = require_value(Store::open(kCrashStore, options_.store), "open store");
+  log_ =
+      require_value(store_->open_partition(kCrashPartition, options_.partition), "open partition");
+  model_ = found;
+  note_done();
+}
+
 CrashWorld::~CrashWorld() { end_process(); }
 
 // ---- points

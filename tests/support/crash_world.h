@@ -22,6 +22,9 @@ struct CrashPoint {
 class CrashWorld {
  public:
   explicit CrashWorld(const CrashOptions& options);
+  /// The world after a crash, opened and compared with what the crash allows; it goes on there.
+  CrashWorld(const CrashOptions& options, CrashedDisk left, const Expectation& expected,
+             CrashKind kind);
   ~CrashWorld();
 
   /// From now on each change of the disk is a point.
@@ -54,6 +57,7 @@ class CrashWorld {
 
   [[nodiscard]] const LogModel& model() const { return model_; }
   [[nodiscard]] const PartitionLog& log() const { return *log_; }
+  [[nodiscard]] Timestamp now() const { return clock_.now(); }
   [[nodiscard]] sim::SimDisk& disk() { return *disk_.files; }
   [[nodiscard]] const CrashOptions& options() const { return options_; }
 
