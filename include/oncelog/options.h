@@ -75,6 +75,9 @@ struct PartitionOptions {
 
 class Vfs;
 class Clock;
+namespace snapshot {
+class SnapshotStore;
+}
 
 /// Where the producer state of a store is kept between two opens.
 enum class ProducerStateStore : std::uint8_t {
@@ -111,6 +114,8 @@ struct StoreOptions {
   std::int64_t sealed_segment_bytes_min = 128 << 10;
   Vfs* vfs = nullptr;      ///< not owned; the machine's file systems if null
   Clock* clock = nullptr;  ///< not owned; the system's clock if null
+  /// For simulations (oncelog::sim): takes the place of `.state`, where producer_state is kLmdb.
+  snapshot::SnapshotStore* snapshots = nullptr;  ///< not owned
 };
 
 }  // namespace oncelog

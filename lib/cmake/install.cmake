@@ -6,6 +6,9 @@ set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/oncelog)
 set(pkgconfig_dir ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 
 install(TARGETS oncelog EXPORT oncelogTargets FILE_SET HEADERS)
+# Its headers are unstable, and lie apart: <sim/sim_disk.h> for those who link oncelog::sim.
+install(TARGETS oncelog_sim EXPORT oncelogTargets
+        FILE_SET HEADERS DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/oncelog_sim)
 install(EXPORT oncelogTargets NAMESPACE oncelog:: DESTINATION ${package_dir})
 if(TARGET oncelog_cli)
   install(TARGETS oncelog_cli)

@@ -100,18 +100,26 @@ Result<void> drop_stale_checkpoints(LogState& state) {
   return state.snapshots->drop_above(state.saved_at.value_or(kNoOffset));
 }
 
+Result<void> save_recovered(LogState& state, const std::optional<LastBatch>& last, Offset base,
+                            Offset keep_from) {
+  if (!state.snapshots) return {};
+  ONCELOG_TRY(drop_stale_checkpoints(state));
+  CheckpointInfo info;
+  info.offset = last ? last->next_offset : base;
+  if (last) info.anchor = last->anchor;
+  state.producers.freeze();
+  ONCELOG_TRY(save_table(*state.snapshots, state.producers, info, keep_from));
+  state.saved_at = info.offset;
+  state.producers.thaw_some(std::numeric_limits<std::size_t>::max());
+  return {};
+}
+
 Result<void> save_if_full(LogState& state, const LastBatch& last, Offset keep_from) {
   const std::int64_t bytes_max = state.environment.store.producer_cache_bytes;
   if (!state.snapshots) return {};
   state.producers.evict_some(bytes_max);
   if (state.producers.changed_bytes() <= bytes_max / 2) return {};
-  ONCELOG_TRY(drop_stale_checkpoints(state));
-  state.producers.freeze();
-  ONCELOG_TRY(save_table(*state.snapshots, state.producers, {last.next_offset, last.anchor, {}, 0},
-                         keep_from));
-  state.saved_at = last.next_offset;
-  state.producers.thaw_some(std::numeric_limits<std::size_t>::max());
-  return {};
+  return save_recovered(state, last, last.next_offset, keep_from);
 }
 
 }  // namespace oncelog::log

@@ -2,6 +2,7 @@
 // or from what Kafka's snapshots and the log itself say.
 #pragma once
 
+#include <optional>
 #include <vector>
 
 #include "log/log_state.h"
@@ -16,6 +17,11 @@ Result<void> restore_checkpoint(LogState& state, const std::vector<Offset>& base
 
 /// Before anything is saved, and at the end of an open: checkpoints that do not hold go.
 Result<void> drop_stale_checkpoints(LogState& state);
+
+/// Saves what has changed as a checkpoint behind `last`, which has been read from the disk; at
+/// `base`, that of the first segment, if there is no batch.
+Result<void> save_recovered(LogState& state, const std::optional<LastBatch>& last, Offset base,
+                            Offset keep_from);
 
 /// During the scan: where the changes have become too many, they are saved as a checkpoint behind
 /// the last batch, which has been read from the disk.

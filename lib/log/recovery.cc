@@ -110,6 +110,11 @@ Result<Offset> load_epochs(LogState& state, Offset recovery_point) {
   return Offset(0);
 }
 
+/// Checkpoints of the producers are kept from the newest at or below this on.
+Offset keep_from(const OpenRequest& request) {
+  return request.checkpoint.high_watermark.value_or(Offset(0));
+}
+
 /// One pass that replays producers behind their newest checkpoint; all of the log if there is none,
 /// or if it is newer than what is left of the log.
 Result<LogScan> scan_from_checkpoint(LogState& state, const OpenRequest& request,
@@ -118,7 +123,7 @@ Result<LogScan> scan_from_checkpoint(LogState& state, const OpenRequest& request
   ScanOptions options;
   options.epochs_from = epochs_from;
   options.recovery_point = trust.recovery_point;
-  options.keep_from = request.checkpoint.high_watermark.value_or(Offset(0));
+  options.keep_from = keep_from(request);
   options.is_clean_end = trust.is_clean;
   options.believes_seals =
       trust.is_point_known && !request.was_clean_for_kafka && !request.has_foreign_writes;
@@ -393,8 +398,9 @@ Result<void> recover(LogState& state, const OpenRequest& request, const Director
                      scan_from_checkpoint(state, request, content, epochs_from, trust));
   ONCELOG_TRY(check_damage(state, scan, trust, content.bases));
   ONCELOG_TRY(check_clean_end(state, request, scan));
-  // After our own clean end a checkpoint knows more than the snapshot written for Kafka then.
-  const bool is_snapshot_news = trust.is_clean && (request.was_clean_for_kafka || !state.saved_at);
+  // After our own clean end a checkpoint knows more than the snapshot written for Kafka then. An
+  // open that was interrupted has taken Kafka's marker away: its snapshot is still news.
+  const bool is_snapshot_news = request.was_clean_for_kafka || !state.saved_at;
   if (is_snapshot_news) ONCELOG_TRY(merge_end_snapshot(state, content, scan.end));
   const Offset log_start =
       std::max(request.checkpoint.log_start.value_or(content.bases.front()), content.bases.front());
@@ -404,7 +410,12 @@ Result<void> recover(LogState& state, const OpenRequest& request, const Director
                              " lies above the end " + std::to_string(scan.end.value()));
   }
 
-  // Before the first change of the log: no snapshot may lie above its end when Kafka looks.
+  // Before the first change of the log: no snapshot may lie above its end when Kafka looks. What
+  // only they know is in a checkpoint by then.
+  const bool is_last_copy = is_snapshot_news && !content.kafka_snapshots.empty();
+  if (is_last_copy) {
+    ONCELOG_TRY(save_recovered(state, scan.last_batch, content.bases.front(), keep_from(request)));
+  }
   ONCELOG_TRY(remove_strays(state, content));
   ONCELOG_TRY(remove_seals(state, content, scan));
   ONCELOG_TRY(cut(state, scan, content.bases));
@@ -449,7 +460,8 @@ Result<std::unique_ptr<LogState>> open_log(const OpenRequest& request,
     save_what_was_found(*state);
     return state;
   }
-  if (!request.options.create_if_missing) {
+  // One that has a recovery point was there: a full truncation had got as far as having no segment.
+  if (!request.options.create_if_missing && !request.checkpoint.recovery_point) {
     return fail(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, request.directory, ": holds no segment");
   }
   const Offset base = request.checkpoint.log_start.value_or(Offset(0));

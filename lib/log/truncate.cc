@@ -168,12 +168,15 @@ Result<void> write_restart(LogState& state, Offset at) {
   ONCELOG_TRY(vfs.remove(state.path(segment::kLeaderEpochFile)));
   ONCELOG_TRY(vfs.sync_directory(state.directory));
   const Offset first_base = state.segments.front()->base_offset();
-  // One by one: the log start comes last, so that it never stands above the end without the other
-  // signs of a restart.
+  // One by one. The watermark is raised last: over the old log it would show what was never
+  // replicated. With it stand all signs of a restart; before that, an open of a log that ends below
+  // its start removes nothing and goes on at the start.
   CheckpointKeeper& checkpoints = state.environment.checkpoints;
+  const Offset high_watermark = std::min(state.offsets.high_watermark(), at);
   ONCELOG_TRY(checkpoints.save(state.name, {std::min(first_base, at), {}, {}}));
-  ONCELOG_TRY(checkpoints.save(state.name, {{}, {}, at}));
+  ONCELOG_TRY(checkpoints.save(state.name, {{}, {}, high_watermark}));
   ONCELOG_TRY(checkpoints.save(state.name, {{}, at, {}}));
+  ONCELOG_TRY(checkpoints.save(state.name, {{}, {}, at}));
   for (std::size_t i = state.segments.size(); i-- > 0;) {
     ONCELOG_TRY(segment::remove_segment_files(state.environment.vfs, state.directory,
                                               state.segments[i]->base_offset()));

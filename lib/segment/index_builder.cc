@@ -140,7 +140,10 @@ bool IndexBuilder::is_stored_txn_true(bool is_clean_end) const {
       if (!has_begun_before_log(stored)) return false;
       continue;  // all of its data is gone, only the marker is left
     }
-    if (stored.producer_id != built->producer_id ||
+    // A follower may have stored a larger one (9.3). After an unclean end it may as well be the
+    // torn half of an entry, which would end a search for aborted transactions too early.
+    const bool is_torn = !is_clean_end && stored.last_stable_offset != built->last_stable_offset;
+    if (stored.producer_id != built->producer_id || is_torn ||
         stored.last_stable_offset < built->last_stable_offset ||
         (stored.first_offset != built->first_offset && !has_begun_before_log(stored))) {
       return false;

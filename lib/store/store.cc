@@ -78,11 +78,13 @@ Result<std::unique_ptr<StoreState>> StoreState::open(const std::string& director
 }
 
 Result<void> StoreState::open_snapshots(std::optional<std::uint64_t> state_close_record) {
-  const std::string state_file = path(snapshot::kStateFile);
-  const bool keeps_state =
-      options_.producer_state == ProducerStateStore::kLmdb && vfs_.native_path(state_file);
-  if (!keeps_state) {
-    snapshots_ = std::make_unique<snapshot::NoSnapshotStore>();
+  const bool is_wanted = options_.producer_state == ProducerStateStore::kLmdb;
+  if (is_wanted && options_.snapshots != nullptr) {
+    snapshots_ = {std::shared_ptr<void>(), options_.snapshots};
+    return {};
+  }
+  if (!is_wanted || !vfs_.native_path(path(snapshot::kStateFile))) {
+    snapshots_ = std::make_shared<snapshot::NoSnapshotStore>();
     return {};
   }
   snapshot::LmdbStoreOptions options;
@@ -112,7 +114,12 @@ Result<std::optional<std::uint64_t>> StoreState::take_clean_end() {
       warnings_.push_back(path(kCleanRecordFile) + ": " + record.error().text());
     }
   }
-  if (!file && !marker) return state_close_record;
+  if (!file && !marker) {
+    // Checkpoint files that a process has renamed, and died before its sync: what an open does
+    // because of them must not outlive them.
+    ONCELOG_TRY(vfs_.sync_directory(directory_));
+    return state_close_record;
+  }
   ONCELOG_TRY(vfs_.remove(path(kCleanRecordFile)));
   ONCELOG_TRY(vfs_.sync_directory(directory_));
   ONCELOG_TRY(vfs_.remove(path(kKafkaCleanMarkerFile)));
@@ -149,14 +156,26 @@ Result<std::shared_ptr<PartitionLog>> StoreState::create_partition(
     const TopicPartition& name, const PartitionOptions& options) {
   ONCELOG_TRY(check_name(name));
   const std::scoped_lock lock(mutex_);
-  ONCELOG_TRY_ASSIGN(const auto status, vfs_.status(path(segment::partition_directory_name(name))));
-  if (status) {
-    return fail(ErrorCode::TOPIC_ALREADY_EXISTS, segment::partition_directory_name(name),
-                ": exists");
-  }
+  ONCELOG_TRY(check_is_free(name));
   PartitionOptions creating = options;
   creating.create_if_missing = true;
   return open_one(name, creating);
+}
+
+/// A directory without a segment, of a partition without a recovery point, is what a creation has
+/// left that was interrupted: open_partition does not find it either.
+Result<void> StoreState::check_is_free(const TopicPartition& name) const {
+  const std::string directory = segment::partition_directory_name(name);
+  ONCELOG_TRY_ASSIGN(const auto status, vfs_.status(path(directory)));
+  if (!status) return {};
+  const auto is_of_segment = [](const std::string& file) {
+    return segment::offset_of_file_name(file).has_value();
+  };
+  if (status->is_directory && !checkpoints_.find(name).recovery_point) {
+    ONCELOG_TRY_ASSIGN(const std::vector<std::string> files, vfs_.list(path(directory)));
+    if (std::ranges::none_of(files, is_of_segment)) return {};
+  }
+  return fail(ErrorCode::TOPIC_ALREADY_EXISTS, directory, ": exists");
 }
 
 std::shared_ptr<PartitionLog> StoreState::find_partition(const TopicPartition& name) const {

@@ -53,6 +53,7 @@ class StoreState {
   /// What is known of a partition outside of its directory goes, then its renamed directory.
   Result<void> finish_deletion(const TopicPartition& name, const std::string& directory);
   Result<void> remove_partition_files(const std::string& directory);
+  Result<void> check_is_free(const TopicPartition& name) const;
   Result<std::shared_ptr<PartitionLog>> open_one(const TopicPartition& name,
                                                  const PartitionOptions& options);
   Result<void> believe(const CleanRecord& record);
@@ -69,7 +70,7 @@ class StoreState {
   Clock& clock_;
   std::unique_ptr<FileLock> lock_;
   CheckpointFiles checkpoints_;
-  std::unique_ptr<snapshot::SnapshotStore> snapshots_;
+  std::shared_ptr<snapshot::SnapshotStore> snapshots_;  ///< owned, but for one of the options
 
   mutable std::mutex mutex_;
   // ---- mutex_

@@ -33,6 +33,7 @@ echo "== find_package"
 "$cmake" --build "$work/by_cmake"
 answer=$("$work/by_cmake/consumer")
 [ "$answer" = "$expected" ] || fail "by CMake: expected $expected, got $answer"
+"$work/by_cmake/sim_consumer" || fail "the simulated disk of oncelog::sim does not serve a store"
 
 echo "== pkg-config"
 PKG_CONFIG_PATH=$prefix/$libdir/pkgconfig${PKG_CONFIG_PATH:+:$PKG_CONFIG_PATH}

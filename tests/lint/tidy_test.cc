@@ -86,6 +86,7 @@ const std::map<std::string, std::string, std::less<>> kNoTestOfItsOwn = {
     {"lib/snapshot/lmdb_saving.cc", "the contract of checkpoints: lmdb_snapshot_store_test"},
     {"lib/snapshot/lmdb_partition.cc", "the contract of checkpoints: lmdb_snapshot_store_test"},
     {"lib/snapshot/lmdb_rows.cc", "look-ups that the contract shows: lmdb_snapshot_store_test"},
+    {"lib/sim/sim_file.cc", "the open files of a SimDisk: sim_disk_test"},
     {"lib/io/os_error.cc", "errno to ErrorCode: posix_file_test, posix_vfs_test"},
 };
 

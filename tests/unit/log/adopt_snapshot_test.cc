@@ -114,12 +114,38 @@ TEST_F(AdoptSnapshotTest, ImpossibleEntriesArePassedOver) {
   append_marker({.producer_id = 5});
 }
 
-TEST_F(AdoptSnapshotTest, AfterAnUncleanEndTheSnapshotOfTheEndSaysNothing) {
+TEST_F(AdoptSnapshotTest, AfterAnUncleanEndTheSnapshotOfTheEndIsReadStill) {
+  // As Kafka does (20.4): its marker goes before its snapshots are read.
   open();
   crash();
   write_snapshot(1, {{ProducerId(2), entry_of(0, 8)}});
+  write_snapshot(2, {{ProducerId(3), entry_of(0, 8)}});
   open();
-  EXPECT_EQ(producer_ids(), std::vector<std::int64_t>{1});
+  EXPECT_EQ(producer_ids(), (std::vector<std::int64_t>{1, 2})) << "and of no other end";
+}
+
+TEST_F(AdoptSnapshotTest, AnOpenThatWasInterruptedForgetsNobody) {
+  store_options_.producer_state = ProducerStateStore::kLmdb;
+  write_snapshot(1, {{ProducerId(1), entry_of(0, 0)}, {ProducerId(2), entry_of(0, 8)}});
+  store_ = value_of(Store::open(store_path(), store_options_));  // takes Kafka's marker away
+  crash();
+  open();
+  EXPECT_EQ(producer_ids(), (std::vector<std::int64_t>{1, 2}));
+  crash();
+  EXPECT_FALSE(std::filesystem::exists(file(1, segment::kSnapshotSuffix)));
+  open();
+  EXPECT_EQ(producer_ids(), (std::vector<std::int64_t>{1, 2}));
+}
+
+TEST_F(AdoptSnapshotTest, WhatOnlyASnapshotKnowsIsSavedBeforeItGoes) {
+  store_options_.producer_state = ProducerStateStore::kLmdb;
+  write_snapshot(1, {{ProducerId(1), entry_of(0, 0)}, {ProducerId(2), entry_of(0, 8)}});
+  vfs_.plan().add({.call = IoCall::kSyncDirectory, .path_part = "t-0"});
+  EXPECT_FALSE(try_open()) << "behind the removal of the snapshot";
+  EXPECT_FALSE(std::filesystem::exists(file(1, segment::kSnapshotSuffix)));
+  crash();
+  open();
+  EXPECT_EQ(producer_ids(), (std::vector<std::int64_t>{1, 2}));
 }
 
 }  // namespace

@@ -31,41 +31,41 @@ class DurableTest : public LogFixture {
 
 TEST_F(DurableTest, OneSyncServesAllWhoCameWhileAnotherRan) {
   open();
-  const std::int64_t before = vfs_.plan().sync_count();
-  vfs_.plan().hold_syncs(true);
+  const std::int64_t before = vfs_.syncs().count();
+  vfs_.syncs().hold(true);
   {
     const std::jthread first = append_durable();
-    vfs_.plan().await_syncs(before + 1);
+    vfs_.syncs().await(before + 1);
     std::vector<std::jthread> others;
     for (int i = 0; i < 8; ++i) others.push_back(append_durable());
     await_end(9);  // nobody waits for a sync before its batch is stored
-    vfs_.plan().hold_syncs(false);
+    vfs_.syncs().hold(false);
   }
-  EXPECT_EQ(vfs_.plan().sync_count() - before, 2);
+  EXPECT_EQ(vfs_.syncs().count() - before, 2);
   EXPECT_EQ(log_->ends().durable_end, Offset(9));
 }
 
 TEST_F(DurableTest, AppendsAndReadsGoOnWhileASyncRuns) {
   open();
-  const std::int64_t before = vfs_.plan().sync_count();
-  vfs_.plan().hold_syncs(true);
+  const std::int64_t before = vfs_.syncs().count();
+  vfs_.syncs().hold(true);
   const std::jthread waiting = append_durable();
-  vfs_.plan().await_syncs(before + 1);
+  vfs_.syncs().await(before + 1);
   EXPECT_EQ(append().level, Level::kWritten);
   EXPECT_EQ(fetched(0), (std::vector<std::int64_t>{0, 1}));
   EXPECT_EQ(log_->ends().durable_end, Offset(0));
-  vfs_.plan().hold_syncs(false);
+  vfs_.syncs().hold(false);
 }
 
 TEST_F(DurableTest, ADeadlineEndsTheWaitForAnotherOnesSync) {
   open();
-  const std::int64_t before = vfs_.plan().sync_count();
-  vfs_.plan().hold_syncs(true);
+  const std::int64_t before = vfs_.syncs().count();
+  vfs_.syncs().hold(true);
   const std::jthread waiting = append_durable();
-  vfs_.plan().await_syncs(before + 1);
+  vfs_.syncs().await(before + 1);
   EXPECT_THAT(log_->wait_durable(Offset(1), std::chrono::steady_clock::now() + 5ms),
               FailsWith(ErrorCode::DEADLINE_EXCEEDED, "offset 1"));
-  vfs_.plan().hold_syncs(false);
+  vfs_.syncs().hold(false);
   EXPECT_THAT(log_->wait_durable(Offset(1), std::chrono::steady_clock::now() + 1h), Succeeds());
 }
 

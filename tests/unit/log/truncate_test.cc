@@ -440,5 +440,34 @@ TEST_F(TruncateTest, AFullTruncationToTheSameContentDoesNotBringProducersBack) {
   EXPECT_THAT(known(), IsEmpty());
 }
 
+// ---- a full truncation that is interrupted
+
+TEST_F(TruncateTest, AnInterruptedFullTruncationLeavesAPartition) {
+  open();
+  plain(4);
+  EXPECT_THAT(log_->flush(), Succeeds());
+  vfs_.plan().add({.call = IoCall::kOpen, .path_part = "0500.log"});
+  EXPECT_FALSE(log_->truncate_fully_and_start_at(Offset(500)));
+  vfs_.plan().clear();
+  options_.create_if_missing = false;
+  crash_and_open();
+  EXPECT_EQ(log_->ends().log_start, Offset(500));
+  EXPECT_EQ(log_->ends().log_end, Offset(500));
+}
+
+TEST_F(TruncateTest, AnInterruptedFullTruncationDoesNotRaiseTheWatermarkOverTheOldLog) {
+  open();
+  plain(4);
+  value_of(log_->set_high_watermark(Offset(2)));
+  EXPECT_THAT(log_->flush(), Succeeds());
+  // The watermark's file may be written, and nothing behind it.
+  vfs_.plan().add({.call = IoCall::kOpen, .path_part = "log-start", .is_lasting = true});
+  EXPECT_FALSE(log_->truncate_fully_and_start_at(Offset(500)));
+  vfs_.plan().clear();
+  crash_and_open();
+  EXPECT_EQ(log_->ends().log_end, Offset(4));
+  EXPECT_EQ(log_->ends().high_watermark, Offset(2)) << "what was never replicated would show";
+}
+
 }  // namespace
 }  // namespace oncelog

@@ -278,9 +278,18 @@ TEST_F(TxnIndexBuilderTest, AFileWithALaterStableOffsetIsTrue) {
   auto stored = aborted_;
   stored[0].last_stable_offset = kBase + 6;  // replicas may differ in this direction
   store_aborted(stored);
-  const auto index = build().txn_index;
+  const auto index = build(true).txn_index;
   EXPECT_FALSE(index.is_file_stale);
   EXPECT_EQ(index.entries, stored);
+}
+
+TEST_F(TxnIndexBuilderTest, AfterAnUncleanEndALaterStableOffsetMayBeTorn) {
+  auto stored = aborted_;
+  stored[0].last_stable_offset = kBase + 6;
+  store_aborted(stored);
+  const auto index = build(false).txn_index;
+  EXPECT_TRUE(index.is_file_wrong);
+  EXPECT_EQ(index.entries, aborted_);
 }
 
 TEST_F(TxnIndexBuilderTest, AFileThatSaysSomethingElseIsReplaced) {

@@ -131,6 +131,22 @@ TEST_F(StoreTest, ContradictoryOptionsAreRefused) {
 
 // ---- misuse
 
+TEST_F(StoreTest, ACreationThatWasInterruptedLeavesNoPartition) {
+  open_store();
+  options_.create_if_missing = false;
+  for (const std::string_view left : {"", "/partition.metadata.tmp"}) {
+    const std::string directory = store_path() + "/half-0";
+    std::filesystem::create_directory(directory);
+    if (!left.empty()) test::write_text(directory + std::string(left), "");
+    EXPECT_THAT(store_->open_partition({"half", 0}, options_),
+                FailsWith(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION));
+    EXPECT_THAT(store_->create_partition({"half", 0}, options_), Succeeds());
+    EXPECT_THAT(store_->create_partition({"half", 0}, options_),
+                FailsWith(ErrorCode::TOPIC_ALREADY_EXISTS));
+    EXPECT_THAT(store_->delete_partition({"half", 0}), Succeeds());
+  }
+}
+
 TEST_F(StoreTest, APartitionIsOpenedOnce) {
   open();
   EXPECT_THAT(store_->open_partition(name_), FailsWith(ErrorCode::MISUSE, "open already"));
