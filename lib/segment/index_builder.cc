@@ -75,6 +75,9 @@ void IndexBuilder::add_batch(const record::BatchHeader& header) {
     add_time_entry(time_entries_max() - 1);
     contents_.bytes_since_index_entry = 0;
   }
+  if (header.is_transactional() && !header.is_control()) {
+    next_transactions_.resize(txn_.size(), header.base_offset);
+  }
   contents_.bytes_since_index_entry += header.size_bytes();
   contents_.bytes += header.size_bytes();
 }
@@ -128,14 +131,23 @@ bool IndexBuilder::is_stored_txn_true(bool is_clean_end) const {
       if (!has_begun_before_log(stored)) return false;
       continue;  // all of its data is gone, only the marker is left
     }
+    const auto built_index = static_cast<std::size_t>(built - txn_.begin());
     if (stored.producer_id != built->producer_id ||
-        stored.last_stable_offset < built->last_stable_offset ||
+        !is_stable_offset_true(stored.last_stable_offset, built_index) ||
         (stored.first_offset != built->first_offset && !has_begun_before_log(stored))) {
       return false;
     }
     ++built;
   }
   return built == txn_.end();
+}
+
+bool IndexBuilder::is_stable_offset_true(Offset stored, std::size_t built_index) const {
+  const TxnIndexEntry& built = txn_[built_index];
+  if (stored == built.last_stable_offset) return true;
+  const bool was_other_open = built.last_stable_offset <= built.last_offset;
+  return !was_other_open && stored > built.last_stable_offset &&
+         built_index < next_transactions_.size() && stored <= next_transactions_[built_index];
 }
 
 template <class Entry>
