@@ -15,6 +15,22 @@ function(oncelog_compile_options target)
   endif()
 endfunction()
 
+# libstdc++ 12 shows <expected> only to a compiler that claims all of C++20's concepts. Clang 19 has what it uses
+# and claims one date less (__cpp_concepts 201907), for a corner that <expected> does not touch.
+include(CheckCXXSourceCompiles)
+check_cxx_source_compiles("#include <expected>\nint main() { return std::expected<int, int>(0).value(); }"
+                          ONCELOG_HAS_EXPECTED)
+if(NOT ONCELOG_HAS_EXPECTED AND CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+  add_compile_options(-D__cpp_concepts=202002L -Wno-builtin-macro-redefined)
+endif()
+
+if(ONCELOG_FUZZ)
+  if(NOT CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+    message(FATAL_ERROR "ONCELOG_FUZZ needs Clang: libFuzzer comes with it")
+  endif()
+  add_compile_options(-fsanitize=fuzzer-no-link)  # counts edges everywhere; the targets link the rest
+endif()
+
 if(ONCELOG_SANITIZE)
   set(sanitize_flags -fsanitize=${ONCELOG_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)
   add_compile_options(${sanitize_flags})

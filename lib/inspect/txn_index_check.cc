@@ -49,6 +49,13 @@ std::string replay_problem(const TxnIndexEntry& entry, const AbortedTransactionE
     return " has last stable offset " + std::to_string(entry.last_stable_offset.value()) +
            ", below " + std::to_string(replayed->last_stable_offset.value());
   }
+  // A search ends at this offset: it would not find when that transaction was aborted.
+  const bool was_other_open = replayed->last_stable_offset <= replayed->last_offset;
+  if (was_other_open && entry.last_stable_offset > replayed->last_stable_offset) {
+    return " has last stable offset " + std::to_string(entry.last_stable_offset.value()) +
+           ", behind the transaction open at " +
+           std::to_string(replayed->last_stable_offset.value());
+  }
   return {};
 }
 }  // namespace

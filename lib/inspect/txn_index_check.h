@@ -35,7 +35,8 @@ struct AbortedInSegment {
 
 /// Formats 9. An entry must be a replayed one. It may begin before the replayed one, or have none,
 /// where the batches that would show it are gone: retention and compaction keep the first offset.
-/// Its last stable offset must not lie below the replayed one, unless that, too, is gone.
+/// Its last stable offset must not lie below the replayed one, unless that, too, is gone, nor above
+/// it where another transaction was open.
 void check_txn_index(const IndexSource& source, const AbortedInSegment& aborted,
                      ProblemList& problems);
 

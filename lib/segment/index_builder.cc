@@ -87,6 +87,9 @@ void IndexBuilder::add_batch(const record::BatchHeader& header) {
     add_time_entry(time_entries_max() - 1);
     contents_.bytes_since_index_entry = 0;
   }
+  if (header.is_transactional() && !header.is_control()) {
+    next_transactions_.resize(txn_.size(), header.base_offset);
+  }
   contents_.bytes_since_index_entry += header.size_bytes();
   contents_.bytes += header.size_bytes();
 }
@@ -140,17 +143,23 @@ bool IndexBuilder::is_stored_txn_true(bool is_clean_end) const {
       if (!has_begun_before_log(stored)) return false;
       continue;  // all of its data is gone, only the marker is left
     }
-    // A follower may have stored a larger one (9.3). After an unclean end it may as well be the
-    // torn half of an entry, which would end a search for aborted transactions too early.
-    const bool is_torn = !is_clean_end && stored.last_stable_offset != built->last_stable_offset;
-    if (stored.producer_id != built->producer_id || is_torn ||
-        stored.last_stable_offset < built->last_stable_offset ||
+    const auto built_index = static_cast<std::size_t>(built - txn_.begin());
+    if (stored.producer_id != built->producer_id ||
+        !is_stable_offset_true(stored.last_stable_offset, built_index) ||
         (stored.first_offset != built->first_offset && !has_begun_before_log(stored))) {
       return false;
     }
     ++built;
   }
   return built == txn_.end();
+}
+
+bool IndexBuilder::is_stable_offset_true(Offset stored, std::size_t built_index) const {
+  const TxnIndexEntry& built = txn_[built_index];
+  if (stored == built.last_stable_offset) return true;
+  const bool was_other_open = built.last_stable_offset <= built.last_offset;
+  return !was_other_open && stored > built.last_stable_offset &&
+         built_index < next_transactions_.size() && stored <= next_transactions_[built_index];
 }
 
 template <class Entry>

@@ -57,7 +57,10 @@ struct SegmentContents {
 /// A stored offset index is true if every entry names a batch boundary and the last offset of a
 /// batch at or behind it, before the next entry's position. A stored time index is true if it is a
 /// part of the sequence of running maxima. A stored transaction index is true if it lists exactly
-/// the aborted transactions, with an LSO not below the one found here.
+/// the aborted transactions with the LSOs found here: a search ends at an LSO, so a larger one
+/// hides what was aborted behind it. It may be larger where no other transaction was open: a
+/// follower knows the first one behind the marker already, if it came in the same append
+/// (semantics 9.3).
 class IndexBuilder {
  public:
   /// `log_begin`: base of the log's first segment; batches below it are gone.
@@ -68,6 +71,7 @@ class IndexBuilder {
   Result<void> load_stored(Vfs& vfs, const std::string& directory);
 
   void add_batch(const record::BatchHeader& header);
+  /// Behind the batch of its marker.
   void add_aborted(const TxnIndexEntry& entry) { txn_.push_back(entry); }
   [[nodiscard]] std::int64_t bytes() const { return contents_.bytes; }
 
@@ -91,6 +95,7 @@ class IndexBuilder {
   void check_stored_offset(const record::BatchHeader& header, std::int64_t position);
   void check_stored_time(TimeIndexEntry maximum);
   [[nodiscard]] bool is_stored_txn_true(bool is_clean_end) const;
+  [[nodiscard]] bool is_stable_offset_true(Offset stored, std::size_t built_index) const;
   template <class Entry>
   static BuiltIndex<Entry> choose(Stored<Entry>& stored, std::vector<Entry>& built,
                                   bool keep_sparser);
@@ -102,6 +107,7 @@ class IndexBuilder {
   std::vector<OffsetIndexEntry> offset_;
   std::vector<TimeIndexEntry> time_;
   std::vector<TxnIndexEntry> txn_;
+  std::vector<Offset> next_transactions_;  ///< for each of txn_, as far as one has begun behind it
   Stored<OffsetIndexEntry> stored_offset_;
   Stored<TimeIndexEntry> stored_time_;
   Stored<TxnIndexEntry> stored_txn_;

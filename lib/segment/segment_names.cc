@@ -10,9 +10,10 @@ constexpr std::size_t kOffsetDigits = 20;
 
 template <class T>
 std::optional<T> parse_decimal(std::string_view digits) {
+  if (digits.starts_with('-')) return {};  // "-0" is not negative
   T value{};
   const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
-  if (error != std::errc{} || end != digits.data() + digits.size() || value < 0) return {};
+  if (error != std::errc{} || end != digits.data() + digits.size()) return {};
   return value;
 }
 }  // namespace

@@ -343,7 +343,7 @@ class LmdbWalk {
       return damaged_in(node.page, node.position, "a node's ", what, " is ", seen);
     };
     // Sub-databases and duplicates are nothing that we write.
-    if ((node.flags() & ~kBigDataFlag) != 0) return wrong("kind", node.flags());
+    if ((node.flags() & ~unsigned{kBigDataFlag}) != 0) return wrong("kind", node.flags());
     const std::size_t key_bytes = node.header.key_bytes;
     const std::size_t key_bytes_min = may_lack_key ? 0 : (is_free_tree_ ? kWordBytes : 1);
     const std::size_t key_bytes_max = is_free_tree_ ? kWordBytes : kKeyBytesMax;

@@ -33,14 +33,14 @@ class Writer {
   std::vector<std::byte> bytes_;
 };
 
-/// Reads past the end give zeros and are noticed once, at the end.
+/// Reads past the end give zeros and are noticed once, at the end, as is what else is refused.
 class Reader {
  public:
   explicit Reader(Bytes bytes) : bytes_(bytes) {}
   template <std::integral T>
   T number() {
     if (bytes_.size() < sizeof(T)) {
-      is_short_ = true;
+      refuse();
       return T{};
     }
     const T value = base::load_be<T>(bytes_, 0);
@@ -50,19 +50,26 @@ class Reader {
   std::string text() {
     const auto length = static_cast<std::size_t>(number<std::uint16_t>());
     if (bytes_.size() < length) {
-      is_short_ = true;
+      refuse();
       return {};
     }
     std::string text(as_text(bytes_.first(length)));
     bytes_ = bytes_.subspan(length);
     return text;
   }
-  [[nodiscard]] bool is_exhausted() const { return !is_short_ && bytes_.empty(); }
-  [[nodiscard]] bool is_short() const { return is_short_; }
+  /// How many entries follow.
+  std::int32_t count() {
+    const auto count = number<std::int32_t>();
+    if (count < 0) refuse();
+    return count;
+  }
+  void refuse() { has_failed_ = true; }
+  [[nodiscard]] bool is_exhausted() const { return !has_failed_ && bytes_.empty(); }
+  [[nodiscard]] bool has_failed() const { return has_failed_; }
 
  private:
   Bytes bytes_;
-  bool is_short_ = false;
+  bool has_failed_ = false;
 };
 
 }  // namespace
@@ -109,14 +116,14 @@ Result<CleanRecord> decode_clean_record(Bytes file) {
   }
   Reader in(body);
   CleanRecord record;
-  for (auto left = in.number<std::int32_t>(); left > 0 && !in.is_short(); --left) {
+  for (auto left = in.count(); left > 0 && !in.has_failed(); --left) {
     WitnessFile witness;
     witness.name = in.text();
     witness.inode = in.number<std::uint64_t>();
     witness.hash = in.number<std::uint64_t>();
     record.witnesses.push_back(std::move(witness));
   }
-  for (auto left = in.number<std::int32_t>(); left > 0 && !in.is_short(); --left) {
+  for (auto left = in.count(); left > 0 && !in.has_failed(); --left) {
     TopicPartition name;
     name.topic = in.text();
     name.partition = in.number<std::int32_t>();
@@ -126,11 +133,14 @@ Result<CleanRecord> decode_clean_record(Bytes file) {
     end.last_batch_crc = in.number<std::uint32_t>();
     end.segment_count = in.number<std::int32_t>();
     end.log_bytes = in.number<std::int64_t>();
+    // Each once and ascending, as they are written: no record has two forms.
+    if (!record.partitions.empty() && name <= record.partitions.rbegin()->first) in.refuse();
     record.partitions.emplace(std::move(name), end);
   }
   record.state_close_record = in.number<std::uint64_t>();
   if (!in.is_exhausted()) {
-    return fail(ErrorCode::CORRUPT_MESSAGE, "clean record: its counts do not fit its length");
+    return fail(ErrorCode::CORRUPT_MESSAGE,
+                "clean record: its counts do not fit, or names are out of order");
   }
   return record;
 }

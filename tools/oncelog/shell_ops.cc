@@ -68,6 +68,7 @@ Result<Json> shell_open(ShellSession& session, const Request& request) {
 
   StoreOptions store_options;
   store_options.clock = &session.clock;
+  store_options.vfs = session.vfs;
   ONCELOG_TRY_ASSIGN(auto store, Store::open(session.directory, store_options));
   auto opened = store->open_partition(*name, options);
   if (!opened) {

@@ -39,12 +39,13 @@ template <class Visit>
 Result<void> scan_files(const ShellSession& session, const Visit& visit) {
   const Offset end = session.log->ends().log_end;
   Result<void> outcome;
-  ONCELOG_TRY(scan_batches(session.partition_directory, [&](const ScannedBatch& scanned) {
+  const auto visit_stored = [&](const ScannedBatch& scanned) {
     if (!scanned.batch) return true;
     if (scanned.batch->base_offset() >= end) return false;
     outcome = visit(scanned);
     return outcome.has_value();
-  }));
+  };
+  ONCELOG_TRY(scan_batches(session.partition_directory, visit_stored, session.vfs));
   return outcome;
 }
 
@@ -64,7 +65,8 @@ Result<void> add_records(Json& records, const RecordBatchView& batch) {
 }
 
 Result<Json> json_problems(const ShellSession& session) {
-  ONCELOG_TRY_ASSIGN(const auto problems, verify_partition(session.partition_directory));
+  ONCELOG_TRY_ASSIGN(const auto problems,
+                     verify_partition(session.partition_directory, session.vfs));
   Json list = Json::array();
   for (const Problem& problem : problems) {
     list.push_back(

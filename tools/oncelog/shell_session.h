@@ -14,6 +14,7 @@ namespace oncelog::cli {
 /// Invariant: store and log are there together or not at all.
 struct ShellSession {
   std::string directory{};
+  Vfs* vfs = nullptr;  ///< not owned; the machine's file systems if null
   ManualClock clock{Timestamp(1'700'000'000'000)};
   std::string partition_directory{};
   std::unique_ptr<Store> store{};
@@ -21,6 +22,9 @@ struct ShellSession {
 
   [[nodiscard]] bool is_open() const { return log != nullptr; }
 };
+
+/// The answer to a request, whatever is in the line.
+Result<Json> shell_answer(ShellSession& session, const std::string& line);
 
 /// Closes cleanly what is open. Nothing is open afterwards, whatever comes back.
 Result<void> close_session(ShellSession& session);

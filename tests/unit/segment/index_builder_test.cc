@@ -274,13 +274,24 @@ TEST_F(TxnIndexBuilderTest, ATrueFileIsKept) {
   EXPECT_FALSE(build().txn_index.is_file_stale);
 }
 
-TEST_F(TxnIndexBuilderTest, AFileWithALaterStableOffsetIsTrue) {
-  auto stored = aborted_;
-  stored[0].last_stable_offset = kBase + 6;  // replicas may differ in this direction
-  store_aborted(stored);
-  const auto index = build(true).txn_index;
-  EXPECT_FALSE(index.is_file_stale);
-  EXPECT_EQ(index.entries, stored);
+TEST_F(TxnIndexBuilderTest, AStableOffsetMayBeThatOfTheNextTransaction) {
+  // As a follower writes it that got the next transaction in the same append (semantics 9.3).
+  const auto is_stale = [&](Offset stable) {
+    auto stored = aborted_;
+    stored[1].last_stable_offset = stable;
+    store_aborted(stored);
+    IndexBuilder builder(kBase, config_);
+    EXPECT_THAT(builder.load_stored(posix_vfs(), dir_.path()), test::Succeeds());
+    for (int i = 0; i < 5; ++i) builder.add_batch(batch(i));
+    for (const TxnIndexEntry& entry : aborted_) builder.add_aborted(entry);
+    record::BatchHeader next = batch(6);
+    next.attributes |= record::kTransactionalBit;
+    builder.add_batch(next);
+    return builder.finish(false).txn_index.is_file_stale;
+  };
+  EXPECT_FALSE(is_stale(kBase + 10));
+  EXPECT_FALSE(is_stale(kBase + 12));
+  EXPECT_TRUE(is_stale(kBase + 13));
 }
 
 TEST_F(TxnIndexBuilderTest, AfterAnUncleanEndALaterStableOffsetMayBeTorn) {
@@ -301,7 +312,13 @@ TEST_F(TxnIndexBuilderTest, AFileThatSaysSomethingElseIsReplaced) {
   };
   auto stored = aborted_;
   stored[0].last_stable_offset = kBase + 1;
-  expect_replaced(stored, "an earlier stable offset would end a search too soon");
+  expect_replaced(stored, "an earlier stable offset");
+  stored = aborted_;
+  stored[0].last_stable_offset = kBase + 6;
+  expect_replaced(stored, "a later stable offset ends a search before the other transaction");
+  stored = aborted_;
+  stored[1].last_stable_offset = kBase + 1000;
+  expect_replaced(stored, "a later stable offset where no transaction begins");
   stored = aborted_;
   stored[1].producer_id = ProducerId(9);
   expect_replaced(stored, "another producer");

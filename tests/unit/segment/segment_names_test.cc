@@ -25,8 +25,9 @@ TEST(SegmentNames, OtherNamesHaveNoOffset) {
   for (const char* name :
        {"", "31.log", ".log", "00000000000000000031", "0000000000000000031.log",
         "000000000000000000031.log", "0000000000000000003x.log", "-0000000000000000031.log",
-        "+0000000000000000031.log", " 0000000000000000031.log", "09223372036854775808.log",
-        "99999999999999999999.log", "leader-epoch-checkpoint", "partition.metadata"}) {
+        "-0000000000000000000.log", "+0000000000000000031.log", " 0000000000000000031.log",
+        "09223372036854775808.log", "99999999999999999999.log", "leader-epoch-checkpoint",
+        "partition.metadata"}) {
     EXPECT_EQ(offset_of_file_name(name), std::nullopt) << name;
   }
 }

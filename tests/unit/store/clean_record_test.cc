@@ -2,6 +2,8 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
+
 #include "base/bytes.h"
 #include "base/hash.h"
 #include "support/files.h"
@@ -71,6 +73,21 @@ TEST(CleanRecord, WrongCountsAreRefusedThoughTheHashIsRight) {
     base::store_be(std::span(file), 14, count);
     EXPECT_THAT(decode_clean_record(sealed(file)), FailsWith(ErrorCode::CORRUPT_MESSAGE)) << count;
   }
+}
+
+TEST(CleanRecord, OneFormOnlyIsReadThoughTheHashIsRight) {
+  Buffer negative = encode_clean_record({});
+  base::store_be(std::span(negative), 14, std::int32_t{-5});  // of witnesses, where there are none
+  EXPECT_THAT(decode_clean_record(sealed(negative)), FailsWith(ErrorCode::CORRUPT_MESSAGE));
+
+  CleanRecord two;
+  two.partitions[{"a", 0}] = {};
+  two.partitions[{"b", 0}] = {};
+  Buffer file = encode_clean_record(two);
+  const auto last_name = std::ranges::find(file, std::byte{'b'});
+  ASSERT_NE(last_name, file.end());
+  *last_name = std::byte{'a'};  // a partition twice
+  EXPECT_THAT(decode_clean_record(sealed(file)), FailsWith(ErrorCode::CORRUPT_MESSAGE));
 }
 
 TEST(Witness, IsTheInodeAndTheBytesOfAFile) {

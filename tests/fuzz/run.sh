@@ -1,0 +1,84 @@
+#!/usr/bin/env bash
+# tests/fuzz/run.sh [--seconds N | --runs N] [--fast] [--merge] [THING...]: builds the preset `fuzz` and lets each
+# target (or those named) search, one after the other, from the committed corpus on: N seconds (10 if nothing is said)
+# or N executions. --fast takes the preset `fuzz-fast`, without sanitizers: a run of the other goes over what it finds. Prints executions, executions a second and coverage of each: edges of our code and of what is inlined
+# into it that were reached, out of all that were built, and libFuzzer's features (edges, with how often).
+# What is found new stays in build/fuzz/corpus, where the next run goes on; --merge takes over into the committed
+# corpus what reaches more than it does. An input that breaks a target is in build/fuzz/found: give it a name that
+# says what it broke, put it into the corpus, then mend what broke. Status 1 if there was one, 3 without clang-19.
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
+cd "$root"
+
+usage() {
+  echo "usage: tests/fuzz/run.sh [--seconds N | --runs N] [--fast] [--merge] [THING...]" >&2
+  exit 2
+}
+limit=(-max_total_time=10)
+merges=
+preset=fuzz
+things=()
+while [ $# -gt 0 ]; do
+  case $1 in
+    --seconds) [ $# -ge 2 ] || usage; limit=("-max_total_time=$2"); shift ;;
+    --runs) [ $# -ge 2 ] || usage; limit=("-runs=$2"); shift ;;
+    --fast) preset=fuzz-fast ;;
+    --merge) merges=1 ;;
+    -*) usage ;;
+    *) things+=("$1") ;;
+  esac
+  shift
+done
+if [ ${#things[@]} -eq 0 ]; then
+  for folder in tests/fuzz/corpus/*/; do things+=("$(basename "$folder")"); done
+fi
+
+command -v clang++-19 >/dev/null || {
+  echo "tests/fuzz/run.sh: no clang++-19 here; tools/setup installs it where apt-get has it" >&2
+  exit 3
+}
+cmake --preset $preset >/dev/null
+cmake --build --preset $preset
+
+bytes_max() { # inputs larger than that only make an execution slower
+  case $1 in
+    lmdb_check | store) echo 512 ;;
+    batch | records | clean_record | state_rows) echo 1024 ;;
+    *) echo 4096 ;;
+  esac
+}
+
+# Short call stacks where memory is taken, and little kept back: the sanitizer's defaults take half of the time.
+export ASAN_OPTIONS="malloc_context_size=5:quarantine_size_mb=16${ASAN_OPTIONS:+:$ASAN_OPTIONS}"
+# Bounds of a single allocation and of all: what the bytes claim must not be believed.
+common=(-rss_limit_mb=1024 -malloc_limit_mb=128 -timeout=20 -print_final_stats=1)
+build=build/fuzz
+mkdir -p $build/found
+status=0
+printf '%-18s %12s %9s %16s %9s %7s\n' target executions 'per sec' 'edges' features inputs
+for thing in "${things[@]}"; do
+  program=build/$preset/tests/fuzz/fuzz_$thing
+  committed=tests/fuzz/corpus/$thing
+  found=$build/corpus/$thing
+  log=$build/found/$thing.log
+  mkdir -p "$found"
+  failed=
+  "$program" "${limit[@]}" "${common[@]}" -max_len="$(bytes_max "$thing")" -artifact_prefix="$build/found/$thing-" \
+    "$found" "$committed" >"$log" 2>&1 || failed=1
+  executions=$(sed -n 's/^stat::number_of_executed_units: *//p' "$log")
+  per_second=$(sed -n 's/^stat::average_exec_per_sec: *//p' "$log")
+  edges=$(grep -ao 'cov: [0-9]*' "$log" | tail -1 | cut -d' ' -f2)
+  all_edges=$(sed -n 's/^INFO: Loaded 1 modules *(\([0-9]*\) inline.*/\1/p' "$log")
+  features=$(grep -ao 'ft: [0-9]*' "$log" | tail -1 | cut -d' ' -f2)
+  inputs=$(grep -ao 'corp: [0-9]*' "$log" | tail -1 | cut -d' ' -f2)
+  printf '%-18s %12s %9s %7s / %-6s %9s %7s\n' "$thing" "${executions:-?}" "${per_second:-?}" "${edges:-?}" \
+    "${all_edges:-?}" "${features:-?}" "${inputs:-?}"
+  if [ -n "$failed" ]; then
+    status=1
+    echo "tests/fuzz/run.sh: $thing broke, the end of $log:" >&2
+    tail -40 "$log" >&2
+  elif [ -n "$merges" ]; then
+    "$program" -set_cover_merge=1 "$committed" "$found" >/dev/null 2>&1
+  fi
+done
+exit $status
