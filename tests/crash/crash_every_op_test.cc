@@ -149,6 +149,7 @@ enum class Policy : std::uint8_t { kDurable, kWritten, kManual };
 
 CrashOptions options_of(Policy policy) {
   CrashOptions options;
+  options.store.sealed_segment_bytes_min = 0;
   options.partition.config.segment_bytes = 500;
   options.partition.config.index_interval_bytes = 100;
   options.partition.level = policy == Policy::kDurable ? Level::kDurable : Level::kWritten;

@@ -38,6 +38,7 @@ class Simulation {
         is_durable ? HighWatermarkPolicy::kDurable : HighWatermarkPolicy::kLogEnd;
     options_.store.checkpoint_interval_records = pick(2) == 0 ? 5 : 1'000'000;
     options_.store.kafka_handover = pick(2) == 0;
+    options_.store.sealed_segment_bytes_min = pick(3) == 0 ? 1 << 20 : 0;
     world_ = std::make_unique<CrashWorld>(options_);
   }
 
