@@ -15,8 +15,8 @@
 
 namespace oncelog::fuzz {
 
-/// Nothing survives or is lost: syncs do nothing. No file grows beyond `file_bytes_max`: the disk
-/// is full then.
+/// Nothing survives or is lost: syncs do nothing. No file grows beyond kFileBytesMax: the disk is
+/// full then.
 class MemoryVfs final : public Vfs {
  public:
   static constexpr std::int64_t kFileBytesMax = 16 << 20;

@@ -1,11 +1,14 @@
 #!/usr/bin/env bash
 # tests/fuzz/run.sh [--seconds N | --runs N] [--fast] [--merge] [THING...]: builds the preset `fuzz` and lets each
 # target (or those named) search, one after the other, from the committed corpus on: N seconds (10 if nothing is said)
-# or N executions. --fast takes the preset `fuzz-fast`, without sanitizers: a run of the other goes over what it finds. Prints executions, executions a second and coverage of each: edges of our code and of what is inlined
-# into it that were reached, out of all that were built, and libFuzzer's features (edges, with how often).
-# What is found new stays in build/fuzz/corpus, where the next run goes on; --merge takes over into the committed
-# corpus what reaches more than it does. An input that breaks a target is in build/fuzz/found: give it a name that
-# says what it broke, put it into the corpus, then mend what broke. Status 1 if there was one, 3 without clang-19.
+# or N executions. Prints executions, executions a second and coverage of each: edges that were reached, out of all in
+# the program, of which a target needs a part only, and libFuzzer's features (edges, with how often).
+#   --fast   takes the preset `fuzz-fast`, without sanitizers: several times the executions. What it finds is gone over
+#            under the sanitizers by the next run without.
+#   --merge  takes over into the committed corpus what reaches more than it does.
+# What is found new stays in build/fuzz/corpus, where the next run goes on. An input that breaks a target is in
+# build/fuzz/found: give it a name that says what it broke, put it into the corpus, then mend what broke. Status 1 if
+# there was one, 3 without clang-19.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 cd "$root"
