@@ -1,5 +1,6 @@
 // segment_files.cc: the files of a segment: made, opened, compared with memory, brought up to it,
 // synced.
+#include <algorithm>
 #include <tuple>
 #include <vector>
 
@@ -62,7 +63,11 @@ Result<std::shared_ptr<Segment>> Segment::cut_at(Offset to, const TopicConfig& c
     builder.add_batch(*header);
   }
   for (std::size_t i = 0; i < txn_index_.size(); ++i) {
-    if (txn_index_[i].last_offset < to) builder.add_aborted(txn_index_[i]);
+    TxnIndexEntry kept = txn_index_[i];
+    if (kept.last_offset >= to) continue;
+    // A search ends there: transactions that begin behind the cut were not looked at (9.3).
+    kept.last_stable_offset = std::min(kept.last_stable_offset, to);
+    builder.add_aborted(kept);
   }
   SegmentContents contents = builder.finish(false);
   contents.offset_index.is_file_stale = offset_index_.count() > 0;

@@ -182,6 +182,8 @@ void SimDisk::set_observer(std::function<void(const SimCall&)> observer) {
   core_->observer = std::move(observer);
 }
 
+void SimDisk::set_clock(const Clock* clock) { core_->options.clock = clock; }
+
 Result<void> SimDisk::note_commit(const std::string& path) {
   ONCELOG_TRY(core_->admit_change(IoCall::kCommit, path));
   return {};

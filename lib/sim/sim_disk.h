@@ -45,8 +45,8 @@ struct SimCall {
   std::string path{};
 };
 
-/// Thread-safe, but for stop_at, set_observer and faults(), which are for quiet moments. Files that
-/// are open keep what they need, and may outlive the disk.
+/// Thread-safe, but for stop_at, set_observer, set_clock and faults(), which are for quiet moments.
+/// Files that are open keep what they need, and may outlive the disk.
 class SimDisk final : public Vfs {
  public:
   explicit SimDisk(const SimDiskOptions& options = {});
@@ -81,6 +81,8 @@ class SimDisk final : public Vfs {
   /// For what is made durable beside the disk but in order with it: counted, stopped and failed as
   /// a call of the disk is.
   Result<void> note_commit(const std::string& path);
+  /// Another clock than the options gave; a disk that a crash left keeps that of the one before.
+  void set_clock(const Clock* clock);
   /// Faults to come; none at first.
   [[nodiscard]] FaultPlan& faults();
 

@@ -31,7 +31,7 @@ struct SimDisk::Core {
   Core(const SimDiskOptions& opened_with, DiskState initial)
       : options(opened_with), state(std::move(initial)) {}
 
-  const SimDiskOptions options;
+  SimDiskOptions options;
   FaultPlan faults;
   std::function<void(const SimCall&)> observer;  // set in quiet moments
   bool stops_half_way = false;                   // likewise

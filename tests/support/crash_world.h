@@ -77,6 +77,7 @@ class CrashWorld {
   ManualClock clock_;
   CrashedDisk disk_;
   LogModel model_;
+  Offset durable_end_{};  ///< as the log said last
   Expectation expectation_;
   std::shared_ptr<const Expectation> shared_expectation_;
   std::vector<CrashPoint> points_;
