@@ -61,7 +61,7 @@ class Concurrent : public testing::TestWithParam<HighWatermarkPolicy> {
                                        .producer_id = producer,
                                        .producer_epoch = 0,
                                        .sequence = sequence});
-      const Level level = i % 16 == 0 ? Level::kDurable : options_.level;
+      const Level level = i % 16 == 0 ? Level::kDurable : *options_.level;
       const Appended stored = value_of(log_->append_as_leader(bytes, {.level = level}));
       if (i % 5 == 0) {
         const Appended again = value_of(log_->append_as_leader(bytes, {.level = level}));

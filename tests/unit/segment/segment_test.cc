@@ -117,6 +117,21 @@ TEST_F(SegmentTest, ACreationThatFailsLeavesNoLog) {
   EXPECT_THAT(test::file_names(dir_.path()), IsEmpty());
 }
 
+// ---- cutting
+
+TEST_F(SegmentTest, ACutBringsStableOffsetsDownToIt) {
+  create();
+  for (int i = 0; i < 4; ++i) append();
+  // As a follower writes it that got the next transaction in the same append (semantics 9.3).
+  segment_->reserve(0, 2);
+  segment_->apply_aborted({ProducerId(1), kBase, kBase + 1, kBase + 3});
+  segment_->apply_aborted({ProducerId(2), kBase + 2, kBase + 2, kBase + 3});
+  const auto cut = value_of(segment_->cut_at(kBase + 2, config_, kNow));
+  ASSERT_EQ(cut->txn_index().size(), 1u);
+  EXPECT_EQ(cut->txn_index()[0].last_stable_offset, kBase + 2)
+      << "a search that ends there would pass over what is appended next";
+}
+
 // ---- rolling
 
 TEST_F(SegmentTest, RollsWhenTheBytesWouldPassTheLimit) {
