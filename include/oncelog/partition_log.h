@@ -293,9 +293,9 @@ class PartitionLog {
   /// wait. DEADLINE_EXCEEDED if another one's sync lasts longer; a sync of one's own is not cut
   /// short. OFFSET_OUT_OF_RANGE above the log end.
   Result<void> wait_durable(Offset offset, std::optional<Deadline> deadline = {});
-  /// Calls back when every batch below `offset` is on stable storage: at once if so, else out of
-  /// the call that synced, or out of the one that closed the log. Starts no sync itself. The
-  /// callback must not call this log. An offset above the log end waits for it.
+  /// Calls back once every batch below `offset` is on stable storage, at once or out of the call
+  /// that synced or closed the log; starts no sync itself. The callback must not throw, call this
+  /// log or its store, nor wait for another log. An offset above the log end waits for it.
   void when_durable(Offset offset, DurableCallback told);
 
   /// Reads every stored byte below the present end and compares: sealed segments with their seals,

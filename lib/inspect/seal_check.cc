@@ -25,7 +25,7 @@ Result<SealCheck> SealCheck::open(Vfs& vfs, const SegmentName& name, bool is_las
     check.expected_ = (*seal)->log.hash;
     check.begin_ = (*seal)->base_offset;
     check.end_ = (*seal)->next_offset;
-  } else if (!is_last) {
+  } else if (!is_last && status->modified_ms == (*seal)->modified_ms) {
     problems.add(name.path, std::min(status->bytes, (*seal)->log.bytes),
                  "the file has " + std::to_string(status->bytes) + " bytes, its seal says " +
                      std::to_string((*seal)->log.bytes));

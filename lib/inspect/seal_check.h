@@ -12,8 +12,8 @@ namespace oncelog::inspect {
 /// Fed the batches of one segment in order.
 class SealCheck {
  public:
-  /// A seal that cannot be read is a problem; none at all is not. `is_last`: somebody may have
-  /// appended to the segment since.
+  /// A seal that cannot be read is a problem; none at all is not, nor one of a file that somebody
+  /// has appended to or cut since, as Kafka may have. `is_last`: the last segment.
   static Result<SealCheck> open(Vfs& vfs, const SegmentName& name, bool is_last,
                                 ProblemList& problems);
 

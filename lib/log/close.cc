@@ -73,6 +73,8 @@ Result<CleanEnd> close_log(LogState& state) {
 void abandon_log(LogState& state) {
   const std::scoped_lock maintenance(state.maintenance_mutex);
   {
+    // A sync that is under way writes checkpoints in the end: they must not be over newer ones.
+    const std::scoped_lock files(state.file_mutex);
     const std::scoped_lock lock(state.writer_mutex);
     state.is_closed = true;
   }

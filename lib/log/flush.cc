@@ -141,10 +141,12 @@ Result<void> sync_with_others(LogState& state, Offset needed, std::optional<Dead
     if (!state.is_syncing) {
       state.is_syncing = true;
       lock.unlock();
-      auto synced = sync_log(state, SyncScope::kLog, needed);
+      auto synced = sync_and_note(state, SyncScope::kLog, needed);
       lock.lock();
       state.is_syncing = false;
       state.sync_ended.notify_all();
+      lock.unlock();
+      tell_durable(state, state.poison.check());
       return synced;
     }
     if (!deadline) {
@@ -159,18 +161,15 @@ Result<void> sync_with_others(LogState& state, Offset needed, std::optional<Dead
 }
 
 void tell_durable(LogState& state, const Result<void>& outcome) {
-  std::vector<DurableCallback> due;
+  std::multimap<Offset, DurableCallback> due;
+  const Offset durable_end(state.durable_end.load());
   {
     const std::scoped_lock lock(state.sync_mutex);
-    if (state.told_when_durable.empty()) return;
-    const auto end = outcome ? state.told_when_durable.upper_bound(Offset(state.durable_end.load()))
-                             : state.told_when_durable.end();
-    for (auto one = state.told_when_durable.begin(); one != end; ++one) {
-      due.push_back(std::move(one->second));
-    }
-    state.told_when_durable.erase(state.told_when_durable.begin(), end);
+    auto& waiting = state.told_when_durable;
+    const auto end = outcome ? waiting.upper_bound(durable_end) : waiting.end();
+    while (waiting.begin() != end) due.insert(waiting.extract(waiting.begin()));
   }
-  for (const DurableCallback& told : due) told(outcome);
+  for (const auto& [offset, told] : due) told(offset <= durable_end ? Result<void>{} : outcome);
 }
 
 Result<void> roll_log(LogState& state) {

@@ -20,7 +20,8 @@ struct Extent {
   std::shared_ptr<Segment> segment{};
   std::int64_t bytes = 0;
   std::uint64_t header_chain = 0;
-  Offset end{};  ///< no batch of it lies at or above this
+  Offset end{};            ///< no batch of it lies at or above this
+  bool is_sealed = false;  ///< then, so that the seal speaks of these bytes
 };
 
 class Scrubber {
@@ -50,9 +51,9 @@ class Scrubber {
     for (std::size_t i = 0; i < state_.segments.size(); ++i) {
       const auto& one = state_.segments[i];
       const bool is_last = i + 1 == state_.segments.size();
-      extents.push_back(
-          {one, one->bytes(), one->header_chain(),
-           is_last ? state_.offsets.log_end() : state_.segments[i + 1]->base_offset()});
+      extents.push_back({one, one->bytes(), one->header_chain(),
+                         is_last ? state_.offsets.log_end() : state_.segments[i + 1]->base_offset(),
+                         one->is_sealed()});
     }
     return extents;
   }
@@ -65,7 +66,7 @@ class Scrubber {
   Result<void> check_segment(const Extent& extent) {
     const Segment& one = *extent.segment;
     std::optional<segment::Seal> seal;
-    if (one.is_sealed()) {
+    if (extent.is_sealed) {
       auto read = segment::read_seal(state_.environment.vfs, state_.directory, one.base_offset());
       if (read) {
         seal = *std::move(read);

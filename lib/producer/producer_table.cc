@@ -66,8 +66,12 @@ std::map<ProducerId, ProducerTable::Slot> ProducerTable::changed() const {
 }
 
 Offset ProducerTable::stable_offset_after(const CompletedTransaction& completed) const {
+  // The producer's next transaction may have come in the same append: it does not count (9.2), but
+  // what is behind it must not hide it.
+  std::optional<Offset> own_next;
   for (const auto& [first_offset, transaction] : open_) {
-    if (transaction.producer_id != completed.producer_id) return first_offset;
+    if (transaction.producer_id != completed.producer_id) return own_next.value_or(first_offset);
+    if (first_offset != completed.first_offset) own_next = first_offset;
   }
   return completed.last_offset + 1;
 }

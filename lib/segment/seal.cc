@@ -1,6 +1,7 @@
 #include "segment/seal.h"
 
 #include <algorithm>
+#include <array>
 
 #include "base/bytes.h"
 #include "segment/segment_names.h"
@@ -21,9 +22,9 @@ class Writer {
  public:
   template <std::integral T>
   void put(T value) {
-    const std::size_t begin = bytes_.size();
-    bytes_.resize(begin + sizeof(T));
-    base::store_be(std::span(bytes_), begin, value);
+    std::array<std::byte, sizeof(T)> bytes;
+    base::store_be(std::span(bytes), 0, value);
+    for (const std::byte byte : bytes) bytes_.push_back(byte);
   }
   void put(const SealedFile& file) {
     put(file.bytes);
@@ -200,7 +201,8 @@ Result<void> write_seal(Vfs& vfs, const std::string& directory, const Seal& seal
   const std::vector<std::byte> bytes = encode(seal);
   const Bytes parts[] = {bytes};
   ONCELOG_TRY(file->truncate(0));
-  return file->write_at(parts, 0);
+  ONCELOG_TRY(file->write_at(parts, 0));
+  return file->sync();
 }
 
 Result<Unsealed> open_sealed(Vfs& vfs, const std::string& directory, const Seal& seal) {

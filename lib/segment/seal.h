@@ -56,7 +56,7 @@ Result<Seal> decode_seal(Bytes bytes);
 
 /// The seal of a segment, nothing if it has none. CORRUPT_MESSAGE as decode_seal.
 Result<std::optional<Seal>> read_seal(Vfs& vfs, const std::string& directory, Offset base);
-/// Writes it beside its segment, whose files must be on stable storage. Nothing is synced.
+/// Writes it beside its segment, whose files must be on stable storage. Synced, but for its name.
 Result<void> write_seal(Vfs& vfs, const std::string& directory, const Seal& seal);
 
 /// What a sealed segment holds, with its index files read and the `.log` not; or why the seal is

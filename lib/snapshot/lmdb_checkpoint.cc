@@ -107,8 +107,8 @@ Result<void> LmdbPartition::drop_parts_above(Offset offset) {
         [&](LmdbTransaction& transaction) -> Result<void> {
           ONCELOG_TRY(drop_checkpoints_above(transaction, life(), offset));
           ONCELOG_TRY_ASSIGN(const auto left, list_checkpoints(transaction, life()));
-          // Where no checkpoint is left, older rows are no state of any either.
-          const Offset kept = left.empty() ? kNoOffset : offset;
+          // Rows above the newest that is left are of none, also at or below `offset`.
+          const Offset kept = left.empty() ? kNoOffset : std::min(offset, left.front().offset);
           ONCELOG_TRY_ASSIGN(
               rest, drop_rows_above(transaction, life(), kept, *next, rows_per_transaction_));
           const Row mark = unfinished_key(life());

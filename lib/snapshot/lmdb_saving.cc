@@ -71,6 +71,13 @@ Result<void> Saving::write_row(const ProducerChange& change, std::span<const Pro
     const Row key = garbage_key(life_, info_.offset, change.id);
     ONCELOG_TRY(transaction_.put(key, encode_bare(key)));
   }
+  // One that is put below another has somebody to shadow it, once that is the oldest kept.
+  const auto newer = std::ranges::find_if(
+      rows.rbegin(), rows.rend(), [&](const ProducerRow& row) { return row.at > info_.offset; });
+  if (newer != rows.rend()) {
+    const Row key = garbage_key(life_, newer->at, change.id);
+    ONCELOG_TRY(transaction_.put(key, encode_bare(key)));
+  }
   return write_transaction(change, rows, older);
 }
 

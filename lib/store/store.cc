@@ -203,7 +203,8 @@ Result<std::shared_ptr<PartitionLog>> StoreState::open_one(const TopicPartition&
   if (clean != clean_ends_.end()) request.clean_end = clean->second;
   const bool is_unclean = unclean_.contains(name);
   request.was_clean_for_kafka = had_kafka_marker_ && !request.clean_end && !is_unclean;
-  request.has_foreign_writes = has_foreign_writes_ && !is_unclean;
+  request.has_foreign_writes = (has_foreign_writes_ || had_kafka_marker_) && !request.clean_end &&
+                               !recovered_.contains(name);
 
   auto opened = log::open_log(request, {vfs_, clock_, checkpoints_, *snapshots_, options_});
   if (!opened) {
@@ -215,6 +216,7 @@ Result<std::shared_ptr<PartitionLog>> StoreState::open_one(const TopicPartition&
   for (const std::string& warning : warnings_) state->report.warnings.push_back(warning);
   if (clean != clean_ends_.end()) clean_ends_.erase(clean);
   if (!is_unclean) unclean_.insert(name);
+  recovered_.insert(name);
   OpenPartition partition;
   partition.options = options;
   partition.state = state.get();

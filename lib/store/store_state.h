@@ -80,6 +80,7 @@ class StoreState {
   std::map<TopicPartition, log::CleanEnd> clean_ends_;  ///< of partitions that are closed and clean
   std::map<TopicPartition, OpenPartition> open_;
   std::set<TopicPartition> unclean_;             ///< opened here and not closed cleanly
+  std::set<TopicPartition> recovered_;           ///< opened here once
   std::map<TopicPartition, std::string> going_;  ///< being deleted, as directories of this name
   std::vector<std::string> warnings_;            ///< for the report of each open
 };

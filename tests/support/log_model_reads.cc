@@ -17,20 +17,23 @@ Offset segment_of(const ModelBatch& batch, const std::vector<Offset>& bases) {
 }
 
 /// 9.2: the oldest transaction of another producer that is open at the marker, or the offset behind
-/// it.
+/// it; not behind the producer's own next one, where there is one of another.
 void find_last_stable_offsets(ModelTransaction& ended, const std::vector<ModelTransaction>& all) {
   if (!ended.marker_offset) return;
   const auto oldest = [&](bool sees_whole_append, bool sees_deleted) {
     std::optional<Offset> found;
+    std::optional<Offset> own_next;
     for (const ModelTransaction& other : all) {
       const bool has_ended = other.marker_offset && *other.marker_offset <= *ended.marker_offset;
-      if (other.producer_id == ended.producer_id || has_ended) continue;
+      if (has_ended) continue;
       const auto first = sees_deleted ? std::optional(other.first_offset()) : other.first_left;
       if (!first) continue;
       const bool has_begun = *first < *ended.marker_offset ||
                              (sees_whole_append && other.first_append == ended.marker_append);
-      if (has_begun && (!found || *first < *found)) found = first;
+      std::optional<Offset>& oldest_of = other.producer_id == ended.producer_id ? own_next : found;
+      if (has_begun && (!oldest_of || *first < *oldest_of)) oldest_of = first;
     }
+    if (found && own_next) return std::min(*found, *own_next);
     return found.value_or(*ended.marker_offset + 1);
   };
   ended.last_stable_offsets = {oldest(false, true), oldest(true, true)};

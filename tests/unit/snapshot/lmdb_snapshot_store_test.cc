@@ -622,6 +622,24 @@ TEST_F(LmdbPartsTest, TheNextCheckpointBeginsWithoutTheUnfinishedOne) {
   EXPECT_EQ(count_at(small_, 30), 7);
 }
 
+TEST_F(LmdbPartsTest, ATruncationAboveAnUnfinishedCheckpointDropsItToo) {
+  ASSERT_THAT(save(small_, info_at(10), all_with(kOne), Offset(10)), Succeeds());
+  const Producers before = visited(small_, Offset(10));
+  fail_to_save(20, all_with(open_));
+  ASSERT_THAT(small_.drop_above(Offset(25)), Succeeds());
+  EXPECT_EQ(visited(small_, kAny), before);
+  ASSERT_THAT(small_.drop_above(Offset(15)), Succeeds());
+  EXPECT_EQ(visited(small_, kAny), before);
+}
+
+TEST_F(LmdbPartsTest, ARowPutBelowAnotherIsCollectedWithIt) {
+  ASSERT_THAT(save(small_, info_at(10), {}, Offset(10)), Succeeds());
+  ASSERT_THAT(save(small_, info_at(30), {{kP1, kThree}}, Offset(10)), Succeeds());
+  ASSERT_THAT(save(small_, info_at(20), {{kP1, kTwo}}, Offset(10)), Succeeds());
+  ASSERT_THAT(save(small_, info_at(40), {{kP2, kOne}}, Offset(40)), Succeeds());
+  EXPECT_EQ(rows(), 1 + 1 + 2 * 2) << "the partition, a checkpoint, and two producers with hours";
+}
+
 TEST_F(LmdbPartsTest, AFirstCheckpointThatWasNotFinishedLeavesNothing) {
   ASSERT_THAT(save(small_, info_at(20), all_with(open_), Offset(20)), Succeeds());
   // As if the last part had not been written.
