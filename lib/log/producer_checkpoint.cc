@@ -224,11 +224,23 @@ Result<std::optional<LastBatch>> replay_producers(
   return last;
 }
 
+bool is_continued_by(const CheckpointInfo& info, Offset first_base) {
+  if (info.anchor && info.anchor->base_offset >= first_base) return true;
+  const bool is_at_begin = !info.anchor && info.offset == first_base;
+  return is_at_begin || info.noted_first_base == first_base;
+}
+
 Result<CheckpointInfo> checkpoint_between(LogState& state, Offset end) {
   std::optional<CheckpointInfo> oldest_above;
+  const Offset first_base = [&] {
+    const std::scoped_lock lock(state.writer_mutex);
+    return state.segments.front()->base_offset();
+  }();
   const auto find = [&]() -> Result<std::optional<CheckpointInfo>> {
     const Offset high_watermark = state.published.read().ends.high_watermark;
-    ONCELOG_TRY_ASSIGN(const auto present, state.snapshots->list());
+    ONCELOG_TRY_ASSIGN(auto present, state.snapshots->list());
+    std::erase_if(present,
+                  [&](const CheckpointInfo& one) { return !is_continued_by(one, first_base); });
     if (!present.empty() && present.back().offset > high_watermark) oldest_above = present.back();
     const auto newest = std::ranges::find_if(
         present, [&](const CheckpointInfo& one) { return one.offset <= high_watermark; });

@@ -29,6 +29,10 @@ Result<Offset> checkpoint_producers(LogState& state);
 /// Whether one is due: after a roll, so many bytes or records, or half a cache of changes.
 [[nodiscard]] bool is_checkpoint_due(const LogState& state, bool has_rolled);
 
+/// Whether a log that begins at `first_base` has every batch behind a checkpoint: only then can it
+/// be rolled forward.
+[[nodiscard]] bool is_continued_by(const snapshot::CheckpointInfo& info, Offset first_base);
+
 /// A checkpoint that holds all that is known from bytes below `end` and lies at or below the high
 /// watermark: one that is there, or a new one. Where all lie above it, because it was lowered, the
 /// oldest of them. Requires maintenance_mutex, and that checkpoints are kept.

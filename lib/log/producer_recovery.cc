@@ -62,8 +62,7 @@ Result<bool> is_of_this_log(const LogState& state, const std::vector<Offset>& ba
                             const CheckpointInfo& info) {
   const Offset first_base = bases.front();
   if (!info.anchor || info.anchor->base_offset < first_base) {
-    const bool is_at_begin = !info.anchor && info.offset == first_base;
-    return is_at_begin || info.noted_first_base == first_base;
+    return is_continued_by(info, first_base);
   }
   ONCELOG_TRY_ASSIGN(const auto batch, find_stored(state, bases, info.anchor->base_offset));
   return batch && batch->next_offset() == info.offset && batch->crc == info.anchor->crc &&

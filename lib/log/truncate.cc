@@ -54,9 +54,10 @@ Result<void> restore_producers(const LogState& state, Offset to,
   if (state.snapshots) {
     ONCELOG_TRY_ASSIGN(present, state.snapshots->list());
   }
-  const auto base = std::ranges::find_if(
-      present, [&](const snapshot::CheckpointInfo& one) { return one.offset <= to; });
   Offset from = segments.front()->base_offset();
+  const auto base = std::ranges::find_if(present, [&](const snapshot::CheckpointInfo& one) {
+    return one.offset <= to && is_continued_by(one, from);
+  });
   if (base != present.end()) {
     from = base->offset;
     cut.saved_at = from;

@@ -230,6 +230,18 @@ TEST(FoundCases, ATransactionMayStayUnreplicatedOverATruncationByReplay) {
                                                            {Kind::kTruncate, {}}});
 }
 
+// The truncation went on from a checkpoint behind which batches had gone by retention.
+TEST(FoundCases, ACheckpointWhoseSuccessorsAreGoneIsNotRolledForward) {
+  run({0, 0, 0, 56, 0, 0, 63, 0, 0, 0, 0, 0, 251}, {{Kind::kFollower, {0, 0, 149, 0, 0, 191}},
+                                                    {Kind::kSetHighWatermark, {}},
+                                                    {Kind::kDeleteRecords, {}},
+                                                    {Kind::kReopen, {}},
+                                                    {Kind::kFollower, {}},
+                                                    {Kind::kSetHighWatermark, {}},
+                                                    {Kind::kApplyRetention, {}},
+                                                    {Kind::kTruncate, {}}});
+}
+
 }  // namespace
 
 }  // namespace oncelog::test
