@@ -108,7 +108,8 @@ class MemPartition final : public PartitionSnapshots {
 
   Result<ProducerEntries> open_transactions(Offset at) override {
     ProducerEntries open;
-    for (const auto& [id, entry] : *producers(at)) {
+    const auto all = producers(at);
+    for (const auto& [id, entry] : *all) {
       if (entry.transaction_first_offset) open.emplace_back(id, entry);
     }
     return open;
@@ -116,7 +117,8 @@ class MemPartition final : public PartitionSnapshots {
 
   Result<std::vector<ProducerId>> find_older(Offset at, Timestamp until) override {
     std::vector<ProducerId> older;
-    for (const auto& [id, entry] : *producers(at)) {
+    const auto all = producers(at);
+    for (const auto& [id, entry] : *all) {
       const bool is_old = entry.last_timestamp <= until && !entry.transaction_first_offset;
       if (is_old) older.push_back(id);
     }
