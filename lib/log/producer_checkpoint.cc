@@ -96,7 +96,7 @@ Result<void> read_producer(LogState& state, std::unique_lock<std::mutex>& lock, 
     const std::uint64_t generation = state.producers.generation();
     std::shared_lock snapshots(state.snapshots_mutex);
     lock.unlock();
-    const auto stored = state.snapshots->find(id, kNewestCheckpoint);
+    const auto stored = state.snapshots->find(id, snapshot::kNewestCheckpoint);
     snapshots.unlock();
     lock.lock();
     ONCELOG_TRY(stored);

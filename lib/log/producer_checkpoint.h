@@ -11,9 +11,6 @@
 
 namespace oncelog::log {
 
-/// Any checkpoint: the newest row of a producer is the present one, unless memory has a newer.
-inline constexpr Offset kNewestCheckpoint{std::numeric_limits<std::int64_t>::max()};
-
 /// Makes sure that the producers of these batches are in memory, and that there is room for those
 /// that are new. Where the store must be asked, or a checkpoint be made first, `lock` on the writer
 /// mutex is released meanwhile; it is held again on return, whatever is returned.

@@ -125,8 +125,7 @@ Result<LogScan> scan_from_checkpoint(LogState& state, const OpenRequest& request
   options.recovery_point = trust.recovery_point;
   options.keep_from = keep_from(request);
   options.is_clean_end = trust.is_clean;
-  options.believes_seals =
-      trust.is_point_known && !request.was_clean_for_kafka && !request.has_foreign_writes;
+  options.believes_seals = trust.is_point_known && !request.has_foreign_writes;
   ONCELOG_TRY(restore_checkpoint(state, content.bases));
   if (state.saved_at) {
     options.replay_from = *state.saved_at;

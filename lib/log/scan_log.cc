@@ -97,7 +97,11 @@ class Scanner {
     ONCELOG_TRY(builder.load_stored(state_.environment.vfs, state_.directory));
     scan_.end = base;
     BatchScan batches(*file, {.begin = 0, .end = file_bytes});
-    base::Hasher128 hasher;
+    // A small or active segment gets no seal, and recovery has no time to lose.
+    const bool gets_seal = index + 1 < bases_.size() &&
+                           file_bytes >= state_.environment.store.sealed_segment_bytes_min;
+    std::optional<base::Hasher128> hasher;
+    if (gets_seal) hasher.emplace();
     ONCELOG_TRY(scan_batches(index, batches, builder, hasher));
     if (!scan_.damage && !batches.damage().empty()) {
       note_damage(index, batches.position(), batches.damage());
@@ -105,7 +109,7 @@ class Scanner {
     state_.report.segments_read += 1;
     state_.report.bytes_read += builder.bytes();
     scan_.segments.push_back(builder.finish(options_.is_clean_end));
-    scan_.segments.back().log_hash = hasher.digest();
+    if (hasher) scan_.segments.back().log_hash = hasher->digest();
     for (const auto& [first, id] : transactions_.open()) {
       scan_.segments.back().open_transactions.push_back({id, first});
     }
@@ -133,7 +137,7 @@ class Scanner {
   }
 
   Result<void> scan_batches(std::size_t index, BatchScan& batches, IndexBuilder& builder,
-                            base::Hasher128& hasher) {
+                            std::optional<base::Hasher128>& hasher) {
     while (true) {
       ONCELOG_TRY_ASSIGN(const std::optional<RecordBatchView> batch, batches.next());
       if (!batch) return {};
@@ -150,7 +154,7 @@ class Scanner {
                     segment::segment_file_name(bases_[index], segment::kLogSuffix), " position ",
                     batches.batch_position(), ": ", applied.error().text());
       }
-      hasher.add(batch->bytes());
+      if (hasher) hasher->add(batch->bytes());
       scan_.end = header.next_offset();
       scan_.last_batch =
           LastBatch{{header.base_offset, header.leader_epoch, header.crc}, header.next_offset()};

@@ -4,7 +4,6 @@
 #include <mutex>
 
 #include "log/log_state.h"
-#include "segment/batch_scan.h"
 #include "segment/seal.h"
 
 namespace oncelog {
@@ -85,38 +84,20 @@ class Scrubber {
 
   Result<void> check_batches(const Extent& extent, const std::optional<segment::Seal>& seal) {
     const Segment& one = *extent.segment;
-    segment::BatchScan batches(*one.log_file(), {.begin = 0, .end = extent.bytes});
-    base::Hasher128 hasher;
-    std::uint64_t chain = 0;
-    Offset next = one.base_offset();
-    while (true) {
-      ONCELOG_TRY_ASSIGN(const std::optional<RecordBatchView> batch, batches.next());
-      if (!batch) break;
-      const record::BatchHeader header =
-          record::decode_batch_header(batch->bytes().first<record::kHeaderBytes>());
-      if (header.base_offset < next || header.last_offset() >= extent.end) {
-        add(extent, segment::kLogSuffix, batches.batch_position(), next,
-            "offsets " + std::to_string(header.base_offset.value()) + " to " +
-                std::to_string(header.last_offset().value()) + ", expected from " +
-                std::to_string(next.value()) + " on and below " +
-                std::to_string(extent.end.value()),
-            kRestoreLog);
-        return {};
-      }
-      hasher.add(batch->bytes());
-      chain = segment::extend_header_chain(chain, header);
-      next = header.next_offset();
-    }
+    ONCELOG_TRY_ASSIGN(
+        const segment::LogDigest digest,
+        segment::digest_log(*one.log_file(), extent.bytes, one.base_offset(), extent.end));
     report_.segments += 1;
-    report_.bytes += batches.position();
-    if (!batches.damage().empty()) {
-      add(extent, segment::kLogSuffix, batches.position(), next, batches.damage(), kRestoreLog);
-    } else if (chain != extent.header_chain) {
+    report_.bytes += digest.position;
+    if (!digest.damage.empty()) {
+      add(extent, segment::kLogSuffix, digest.position, digest.next_offset, digest.damage,
+          kRestoreLog);
+    } else if (digest.header_chain != extent.header_chain) {
       add(extent, segment::kLogSuffix, 0, one.base_offset(),
           "every batch has its CRC, but a base offset, length or leader epoch is not the one that "
           "was appended",
           kRestoreLog);
-    } else if (seal && (seal->log.bytes != extent.bytes || seal->log.hash != hasher.digest())) {
+    } else if (seal && (seal->log.bytes != extent.bytes || seal->log.hash != digest.hash)) {
       add(extent, segment::kSealSuffix, 0, one.base_offset(),
           "the seal is not that of the `.log`, which is as it was appended", kRemoveSeal);
     }

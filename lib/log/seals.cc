@@ -7,6 +7,7 @@
 #include "log/seals.h"
 
 #include <algorithm>
+#include <iterator>
 #include <limits>
 #include <span>
 
@@ -16,25 +17,25 @@ namespace {
 
 using segment::Segment;
 
-/// Answers whether it is sealed now.
-Result<void> seal_one(LogState& state, Segment& one, bool& has_sealed) {
+Result<void> seal_one(LogState& state, Segment& one) {
   ONCELOG_TRY_ASSIGN(const auto seal, one.describe_files());
   if (!seal) return {};
   ONCELOG_TRY(segment::write_seal(state.environment.vfs, state.directory, *seal));
   one.set_sealed();
-  has_sealed = true;
   return {};
 }
 
-/// All that can be sealed; the first failure is answered once the others have been tried.
+bool is_due(const LogState& state, const Segment& one) {
+  return !one.is_sealed() && one.bytes() >= state.environment.store.sealed_segment_bytes_min;
+}
+
+/// The first failure is answered once the others have been tried.
 Result<void> seal_each(LogState& state, std::span<const std::shared_ptr<Segment>> segments) {
   Result<void> first_failure;
   bool has_sealed = false;
   for (const auto& one : segments) {
-    const bool is_due =
-        !one->is_sealed() && one->bytes() >= state.environment.store.sealed_segment_bytes_min;
-    if (!is_due) continue;
-    auto sealed = seal_one(state, *one, has_sealed);
+    auto sealed = seal_one(state, *one);
+    has_sealed |= one->is_sealed();
     if (!sealed && first_failure) first_failure = std::move(sealed);
   }
   if (has_sealed) {
@@ -60,22 +61,25 @@ std::vector<segment::OpenTransaction> open_transactions_at_end(const LogState& s
 }
 
 Result<void> seal_closed_segments(LogState& state) {
-  std::vector<std::shared_ptr<Segment>> closed;
+  std::vector<std::shared_ptr<Segment>> due;
   {
     const std::scoped_lock lock(state.writer_mutex);
     ONCELOG_TRY(check_writable(state));
     const Offset recovery_point(state.recovery_point.load());
     for (std::size_t i = 0; i + 1 < state.segments.size(); ++i) {
       if (state.segments[i + 1]->base_offset() > recovery_point) break;
-      closed.push_back(state.segments[i]);
+      if (is_due(state, *state.segments[i])) due.push_back(state.segments[i]);
     }
   }
-  return seal_each(state, closed);
+  return seal_each(state, due);
 }
 
 Result<void> seal_all_segments(LogState& state) {
   state.active()->set_open_transactions(open_transactions_at_end(state));
-  return seal_each(state, state.segments);
+  std::vector<std::shared_ptr<Segment>> due;
+  std::ranges::copy_if(state.segments, std::back_inserter(due),
+                       [&](const auto& one) { return is_due(state, *one); });
+  return seal_each(state, due);
 }
 
 Result<std::optional<SealedSegment>> read_sealed_segment(LogState& state, Offset base,
@@ -105,11 +109,9 @@ Result<void> remove_seals(LogState& state, const DirectoryContent& content, cons
   for (const Offset base : content.seals) {
     const auto at = std::ranges::lower_bound(content.bases, base);
     const auto index = static_cast<std::size_t>(at - content.bases.begin());
-    const bool is_believed = at != content.bases.end() && *at == base &&
-                             index + 1 < content.bases.size() && index < scan.segments.size() &&
-                             scan.segments[index].is_sealed;
-    // The segment that will be appended to, or cut.
-    const bool stays = is_believed && index + 1 < scan.segments.size();
+    // The last segment that was found will be appended to, or cut.
+    const bool stays = at != content.bases.end() && *at == base &&
+                       index + 1 < scan.segments.size() && scan.segments[index].is_sealed;
     if (stays) continue;
     ONCELOG_TRY(segment::remove_seal(state.environment.vfs, state.directory, base));
     has_removed = true;

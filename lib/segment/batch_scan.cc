@@ -206,7 +206,7 @@ class BatchSearch {
     const BatchHeader header = decode(bytes);
     return header.magic == record::kMagic && header.size_bytes() >= kBatchHeaderBytes &&
            header.size_bytes() <= end_ - position && header.codec_bits() <= kCodecBitsMax &&
-           header.record_count - 1 <= header.last_offset_delta &&
+           std::int64_t{header.record_count} - 1 <= header.last_offset_delta &&
            header.leader_epoch >= kNoLeaderEpoch && header.producer_id >= kNoProducerId &&
            header.base_sequence >= kNoSequence && header_damage(header).empty();
   }

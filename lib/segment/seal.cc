@@ -4,6 +4,7 @@
 #include <array>
 
 #include "base/bytes.h"
+#include "segment/batch_scan.h"
 #include "segment/segment_names.h"
 
 namespace oncelog::segment {
@@ -236,6 +237,35 @@ Result<Unsealed> open_sealed(Vfs& vfs, const std::string& directory, const Seal&
   contents.open_transactions = seal.open_transactions;
   contents.is_sealed = true;
   return Unsealed{std::move(contents), {}};
+}
+
+Result<LogDigest> digest_log(const File& log, std::int64_t bytes, Offset base, Offset end) {
+  LogDigest digest;
+  digest.next_offset = base;
+  base::Hasher128 hasher;
+  BatchScan batches(log, {.begin = 0, .end = bytes});
+  while (true) {
+    ONCELOG_TRY_ASSIGN(const std::optional<RecordBatchView> batch, batches.next());
+    if (!batch) {
+      digest.damage = batches.damage();
+      break;
+    }
+    const record::BatchHeader header =
+        record::decode_batch_header(batch->bytes().first<record::kHeaderBytes>());
+    if (header.base_offset < digest.next_offset || header.last_offset() >= end) {
+      digest.damage = "offsets " + std::to_string(header.base_offset.value()) + " to " +
+                      std::to_string(header.last_offset().value()) + ", expected from " +
+                      std::to_string(digest.next_offset.value()) + " on and below " +
+                      std::to_string(end.value());
+      break;
+    }
+    hasher.add(batch->bytes());
+    digest.header_chain = extend_header_chain(digest.header_chain, header);
+    digest.position = batches.position();
+    digest.next_offset = header.next_offset();
+  }
+  digest.hash = hasher.digest();
+  return digest;
 }
 
 Result<SealedFile> hash_index_file(Vfs& vfs, const std::string& path) {

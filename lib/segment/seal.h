@@ -67,6 +67,17 @@ struct Unsealed {
 };
 Result<Unsealed> open_sealed(Vfs& vfs, const std::string& directory, const Seal& seal);
 
+/// What the batches of a `.log` are, read one by one.
+struct LogDigest {
+  base::Hash128 hash{};            ///< of the bytes up to `position`
+  std::uint64_t header_chain = 0;  ///< SegmentContents::header_chain
+  std::int64_t position = 0;       ///< behind the last batch that is sound
+  Offset next_offset{};            ///< of that batch; `base` if there is none
+  std::string damage{};            ///< why the next one is not; empty: sound to the end
+};
+/// Reads `[0, bytes)`, whose batches must lie one behind the other in the offsets `[base, end)`.
+Result<LogDigest> digest_log(const File& log, std::int64_t bytes, Offset base, Offset end);
+
 /// An index file as it is on the disk.
 Result<SealedFile> hash_index_file(Vfs& vfs, const std::string& path);
 

@@ -1,6 +1,7 @@
 // segment_seal.cc: what a finished segment's seal says, read from its files and compared with what
 // memory knows: a seal must not bless what was damaged before it was made.
-#include "segment/batch_scan.h"
+#include <limits>
+
 #include "segment/seal.h"
 #include "segment/segment.h"
 
@@ -20,25 +21,17 @@ Result<std::optional<SealedFile>> describe_index(Vfs& vfs, const std::string& pa
 
 /// Reads every batch and compares with what was appended.
 Result<base::Hash128> Segment::check_log() const {
-  base::Hasher128 hasher;
-  std::uint64_t chain = 0;
-  BatchScan batches(*log_, {.begin = 0, .end = bytes()});
-  while (true) {
-    ONCELOG_TRY_ASSIGN(const std::optional<RecordBatchView> batch, batches.next());
-    if (!batch) break;
-    hasher.add(batch->bytes());
-    chain = extend_header_chain(
-        chain, record::decode_batch_header(batch->bytes().first<record::kHeaderBytes>()));
+  constexpr Offset kAnyEnd{std::numeric_limits<std::int64_t>::max()};
+  ONCELOG_TRY_ASSIGN(const LogDigest digest, digest_log(*log_, bytes(), base_, kAnyEnd));
+  if (!digest.damage.empty()) {
+    return fail(ErrorCode::CORRUPT_MESSAGE, log_path_, " position ", digest.position, ": ",
+                digest.damage);
   }
-  if (!batches.damage().empty()) {
-    return fail(ErrorCode::CORRUPT_MESSAGE, log_path_, " position ", batches.position(), ": ",
-                batches.damage());
-  }
-  if (chain != header_chain_) {
+  if (digest.header_chain != header_chain_) {
     return fail(ErrorCode::CORRUPT_MESSAGE, log_path_,
                 ": the batches' headers are not those that were appended");
   }
-  return hasher.digest();
+  return digest.hash;
 }
 
 Result<std::optional<Seal>> Segment::describe_files() const {

@@ -34,7 +34,10 @@ Result<void> drop_checkpoints_above(LmdbTransaction& transaction, Incarnation li
 
 Result<void> LmdbPartition::save(const CheckpointInfo& info,
                                  std::span<const ProducerChange> changes, Offset keep_from) {
-  ONCELOG_TRY(drop_unfinished());
+  ONCELOG_TRY(drop_above(kNewestCheckpoint));  // what an unfinished one has left
+  const auto collect = [&](LmdbTransaction& transaction) {
+    return collect_shadowed(transaction, life(), keep_from, rows_per_transaction_);
+  };
   CheckpointInfo counted = info;
   bool is_first_part = true;
   while (changes.size() > rows_per_transaction_) {
@@ -50,13 +53,12 @@ Result<void> LmdbPartition::save(const CheckpointInfo& info,
         ONCELOG_TRY(saving.begin(keep_from, is_first_part));
         for (const ProducerChange& change : changes) ONCELOG_TRY(saving.write(change));
         ONCELOG_TRY(saving.finish());
-        ONCELOG_TRY_ASSIGN(collected,
-                           collect_shadowed(transaction, life(), keep_from, rows_per_transaction_));
+        ONCELOG_TRY_ASSIGN(collected, collect(transaction));
         return {};
       },
       make_room));
   // It is saved; what cannot be collected now is collected by the next one.
-  if (collected == Collected::kSome) std::ignore = collect(keep_from);
+  if (collected == Collected::kSome) std::ignore = collect_all(environment_, collect);
   return {};
 }
 
@@ -75,28 +77,9 @@ Result<std::int64_t> LmdbPartition::save_part(const CheckpointInfo& info, bool i
   return producer_count;
 }
 
-Result<void> LmdbPartition::collect(Offset keep_from) {
-  Collected collected = Collected::kSome;
-  while (collected == Collected::kSome) {
-    ONCELOG_TRY(environment_.write([&](LmdbTransaction& transaction) -> Result<void> {
-      ONCELOG_TRY_ASSIGN(collected,
-                         collect_shadowed(transaction, life(), keep_from, rows_per_transaction_));
-      return {};
-    }));
-  }
-  return {};
-}
-
 Result<void> LmdbPartition::drop_above(Offset offset) {
   ONCELOG_TRY_ASSIGN(const Rest rest, look_above(offset));
   return rest == Rest::kNone ? Result<void>{} : drop_parts_above(offset);
-}
-
-Result<void> LmdbPartition::drop_unfinished() {
-  ONCELOG_TRY_ASSIGN(const auto present, list());
-  const Offset newest = present.empty() ? kNoOffset : present.front().offset;
-  ONCELOG_TRY_ASSIGN(const Rest rest, look_above(newest));
-  return rest == Rest::kNone ? Result<void>{} : drop_parts_above(newest);
 }
 
 Result<void> LmdbPartition::drop_parts_above(Offset offset) {

@@ -10,8 +10,6 @@ namespace oncelog::snapshot {
 
 namespace {
 
-constexpr Offset kNewest{std::numeric_limits<std::int64_t>::max()};
-
 /// Keys from `from` on that begin with `prefix`, at most `count_max`.
 Result<std::vector<Row>> keys_from(LmdbTransaction& transaction, const Row& from, Bytes prefix,
                                    std::size_t count_max) {
@@ -123,7 +121,7 @@ Result<std::optional<Row>> drop_rows_above(LmdbTransaction& transaction, Incarna
   ONCELOG_TRY_ASSIGN(auto ids, ids_above(transaction, life, offset, from, rows_max));
   std::optional<Row> rest;
   if (ids.size() > rows_max) {
-    rest = producer_key(life, ids.back(), kNewest);
+    rest = producer_key(life, ids.back(), kNewestCheckpoint);
     ids.pop_back();
   }
   for (const ProducerId id : ids) {
@@ -151,15 +149,21 @@ Result<Collected> collect_unused_lives(LmdbTransaction& transaction, std::size_t
   return Collected::kSome;
 }
 
-Result<void> collect_unused_lives(LmdbEnvironment& environment) {
+Result<void> collect_all(LmdbEnvironment& environment, const Collector& collector) {
   Collected collected = Collected::kSome;
   while (collected == Collected::kSome) {
     ONCELOG_TRY(environment.write([&](LmdbTransaction& transaction) -> Result<void> {
-      ONCELOG_TRY_ASSIGN(collected, collect_unused_lives(transaction, kRowsPerTransaction));
+      ONCELOG_TRY_ASSIGN(collected, collector(transaction));
       return {};
     }));
   }
   return {};
+}
+
+Result<void> collect_unused_lives(LmdbEnvironment& environment) {
+  return collect_all(environment, [](LmdbTransaction& transaction) {
+    return collect_unused_lives(transaction, kRowsPerTransaction);
+  });
 }
 
 }  // namespace oncelog::snapshot

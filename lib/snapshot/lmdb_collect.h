@@ -2,6 +2,7 @@
 // bounded number of producers, because LMDB keeps each page that it changes in memory.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <span>
 
@@ -28,7 +29,9 @@ Result<std::optional<Row>> drop_rows_above(LmdbTransaction& transaction, Incarna
                                            Offset offset, const Row& from, std::size_t rows_max);
 /// Drops rows of lives that no partition has any more.
 Result<Collected> collect_unused_lives(LmdbTransaction& transaction, std::size_t rows_max);
-/// All of them, in as many transactions as that takes.
+/// Collects in as many transactions as that takes.
+using Collector = std::function<Result<Collected>(LmdbTransaction&)>;
+Result<void> collect_all(LmdbEnvironment& environment, const Collector& collector);
 Result<void> collect_unused_lives(LmdbEnvironment& environment);
 
 }  // namespace oncelog::snapshot

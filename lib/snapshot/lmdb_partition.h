@@ -38,12 +38,10 @@ class LmdbPartition final : public PartitionSnapshots {
   /// Whether there is anything above an offset that drop_above() would drop.
   enum class Rest { kNone, kSome };
   Result<Rest> look_above(Offset offset);
-  Result<void> drop_unfinished();
   Result<void> drop_parts_above(Offset offset);
   /// Answers how many producers are known so far.
   Result<std::int64_t> save_part(const CheckpointInfo& info, bool is_first_part,
                                  std::span<const ProducerChange> changes);
-  Result<void> collect(Offset keep_from);
   [[nodiscard]] Incarnation life() const { return Incarnation(life_.load()); }
 
   LmdbEnvironment& environment_;

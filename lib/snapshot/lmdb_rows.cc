@@ -1,13 +1,10 @@
 #include "snapshot/lmdb_rows.h"
 
-#include <limits>
 #include <set>
 
 namespace oncelog::snapshot {
 
 namespace {
-
-constexpr Offset kNewest{std::numeric_limits<std::int64_t>::max()};
 
 std::set<Hour> hours_of(std::span<const ProducerRow> rows) {
   std::set<Hour> hours;
@@ -55,7 +52,7 @@ Result<std::vector<ProducerRow>> rows_of(LmdbTransaction& transaction, Incarnati
                                          ProducerId id) {
   std::vector<ProducerRow> rows;
   ONCELOG_TRY_ASSIGN(LmdbCursor cursor, transaction.cursor());
-  const Row newest = producer_key(life, id, kNewest);
+  const Row newest = producer_key(life, id, kNewestCheckpoint);
   const Bytes prefix = Bytes(newest).first(newest.size() - sizeof(std::int64_t));
   ONCELOG_TRY(cursor.seek(newest));
   while (cursor.starts_with(prefix)) {

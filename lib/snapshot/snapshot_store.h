@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <span>
@@ -38,6 +39,9 @@ struct CheckpointInfo {
   std::int64_t producer_count = 0;
   friend bool operator==(const CheckpointInfo&, const CheckpointInfo&) = default;
 };
+
+/// Above every checkpoint: where the newest row of a producer is wanted.
+inline constexpr Offset kNewestCheckpoint{std::numeric_limits<std::int64_t>::max()};
 
 /// A producer as it is now; no entry: it has been forgotten.
 struct ProducerChange {

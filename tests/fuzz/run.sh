@@ -1,8 +1,10 @@
 #!/usr/bin/env bash
-# tests/fuzz/run.sh [--seconds N | --runs N] [--fast] [--merge] [THING...]: builds the preset `fuzz` and lets each
-# target (or those named) search, one after the other, from the committed corpus on: N seconds (10 if nothing is said)
-# or N executions. Prints executions, executions a second and coverage of each: edges that were reached, out of all in
+# tests/fuzz/run.sh [--seconds N | --runs N | --short] [--fast] [--merge] [THING...]: builds the preset `fuzz` and lets
+# each target (or those named) search, one after the other, from the committed corpus on: N seconds (10 if nothing is
+# said) or N executions. Prints executions, executions a second and coverage of each: edges that were reached, out of all in
 # the program, of which a target needs a part only, and libFuzzer's features (edges, with how often).
+#   --short  as many executions as take some seconds, from one seed on and from the committed corpus alone: nearly the
+#            same ones each time, for continuous integration, where a failure should be the change's and not luck's.
 #   --fast   takes the preset `fuzz-fast`, without sanitizers: several times the executions. What it finds is gone over
 #            under the sanitizers by the next run without.
 #   --merge  takes over into the committed corpus what reaches more than it does.
@@ -14,17 +16,19 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 cd "$root"
 
 usage() {
-  echo "usage: tests/fuzz/run.sh [--seconds N | --runs N] [--fast] [--merge] [THING...]" >&2
+  echo "usage: tests/fuzz/run.sh [--seconds N | --runs N | --short] [--fast] [--merge] [THING...]" >&2
   exit 2
 }
 limit=(-max_total_time=10)
 merges=
 preset=fuzz
+short=
 things=()
 while [ $# -gt 0 ]; do
   case $1 in
     --seconds) [ $# -ge 2 ] || usage; limit=("-max_total_time=$2"); shift ;;
     --runs) [ $# -ge 2 ] || usage; limit=("-runs=$2"); shift ;;
+    --short) short=1 ;;
     --fast) preset=fuzz-fast ;;
     --merge) merges=1 ;;
     -*) usage ;;
@@ -51,10 +55,21 @@ bytes_max() { # inputs larger than that only make an execution slower
   esac
 }
 
+short_runs() { # of a target in some seconds
+  case $1 in
+    store) echo 1500 ;;
+    shell_line) echo 4000 ;;
+    lmdb_check) echo 15000 ;;
+    segment_scan) echo 25000 ;;
+    *) echo 100000 ;;
+  esac
+}
+
 # Short call stacks where memory is taken, and little kept back: the sanitizer's defaults take half of the time.
 export ASAN_OPTIONS="malloc_context_size=5:quarantine_size_mb=16${ASAN_OPTIONS:+:$ASAN_OPTIONS}"
-# Bounds of a single allocation and of all: what the bytes claim must not be believed.
-common=(-rss_limit_mb=1024 -malloc_limit_mb=128 -timeout=20 -print_final_stats=1)
+# Bounds of a single allocation and of all: what the bytes claim must not be believed. The largest one is libzstd's
+# window for the highest level, 128 MiB and a little, which is reserved and only touched as far as there is data.
+common=(-rss_limit_mb=1024 -malloc_limit_mb=136 -timeout=20 -print_final_stats=1)
 build=build/fuzz
 mkdir -p $build/found
 status=0
@@ -64,6 +79,12 @@ for thing in "${things[@]}"; do
   committed=tests/fuzz/corpus/$thing
   found=$build/corpus/$thing
   log=$build/found/$thing.log
+  if [ -n "$short" ]; then
+    # What earlier runs have found would make another run of this one.
+    found=$build/corpus/short-$thing
+    rm -rf "$found"
+    limit=(-seed=1 "-runs=$(short_runs "$thing")")
+  fi
   mkdir -p "$found"
   failed=
   "$program" "${limit[@]}" "${common[@]}" -max_len="$(bytes_max "$thing")" -artifact_prefix="$build/found/$thing-" \

@@ -287,6 +287,14 @@ TEST_F(BatchScanTest, PassesOverBatchesWithAWrongCrcOrBeyondTheEnd) {
   EXPECT_EQ(find_from(std::ssize(wrong) + 1), std::nullopt);
 }
 
+TEST_F(BatchScanTest, PassesOverCountsThatNobodyCanHave) {
+  for (const std::int32_t count : {-1, std::numeric_limits<std::int32_t>::min()}) {
+    const Buffer wrong = with_field(make_batch(1), 57, count);
+    write(join({wrong, make_batch(2)}));
+    EXPECT_EQ(find_from(0), std::ssize(wrong));
+  }
+}
+
 TEST_F(BatchScanTest, FindsALoneBatchBetweenDamage) {
   const Buffer junk(500, std::byte{9});
   write(join({junk, make_batch(1), junk}));
