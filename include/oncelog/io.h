@@ -1,5 +1,5 @@
-// io.h: the seam to the disk. Everything the library reads or writes goes through these two
-// classes, so that a simulated disk can stand behind them.
+// io.h: the seam to the disk. Everything the library reads or writes goes through these classes, so
+// that a simulated disk can stand behind them.
 //
 // What survives a crash of the machine: bytes of a file that were followed by a successful sync()
 // of it; a created, renamed or removed name after sync_directory() of its directory. Everything
@@ -42,6 +42,23 @@ class File {
   virtual Result<void> drop_cache(std::int64_t position) = 0;
   /// The descriptor, for sendfile and the like; −1 where there is none.
   [[nodiscard]] virtual int native_handle() const = 0;
+};
+
+/// A file of a fixed size, mapped into memory. A store survives the end of the process without any
+/// further call, in the order of the stores and as far as it had got. A loss of power leaves any
+/// part of what was not synced, in blocks of 512 bytes and in no order with other files.
+class MappedFile {
+ public:
+  virtual ~MappedFile() = default;
+
+  /// What has been stored, from the first byte on; valid as long as the object. Any thread may read
+  /// what was stored before something told it so; nobody may while it is stored again.
+  [[nodiscard]] virtual Bytes bytes() const = 0;
+  /// Copies `bytes` to `position`, all within the file, behind every store before. One thread at a
+  /// time. Fails on a simulated disk only, having stored any part.
+  virtual Result<void> store(std::int64_t position, Bytes bytes) = 0;
+  /// Everything stored is on stable storage when this returns without an error.
+  virtual Result<void> sync() = 0;
 };
 
 enum class OpenMode : std::uint8_t {
@@ -87,6 +104,12 @@ class Vfs {
   /// Takes the one write lock of a file (made if missing) or answers STORE_IN_USE with the owner's
   /// process.
   virtual Result<std::unique_ptr<FileLock>> lock(const std::string& path) = 0;
+  /// Makes a file of `bytes` zeros, with its space set aside, and maps it; one of that name is
+  /// replaced. Null where space cannot be set aside: a store would end the process on a full disk.
+  virtual Result<std::unique_ptr<MappedFile>> map_new(const std::string& /*path*/,
+                                                      std::int64_t /*bytes*/) {
+    return nullptr;
+  }
   /// The path under which the machine's own calls find the file, for libraries that make their own;
   /// nothing if there is none.
   [[nodiscard]] virtual std::optional<std::string> native_path(const std::string&) const {

@@ -112,6 +112,11 @@ struct StoreOptions {
   /// Finished segments of at least this size get a seal, so that an open need not read them; for a
   /// smaller one that would cost more than it saves.
   std::int64_t sealed_segment_bytes_min = 128 << 10;
+  /// Appends of level `written` go to a mapped file of so many bytes (at most 64 MiB) per partition
+  /// first, without a system call each, and from there into the `.log`; 0: each is a write.
+  std::int64_t append_ring_bytes = 256 << 10;
+  /// All of them together: partitions that find no more room go without.
+  std::int64_t append_ring_bytes_total = 64 << 20;
   Vfs* vfs = nullptr;      ///< not owned; the machine's file systems if null
   Clock* clock = nullptr;  ///< not owned; the system's clock if null
   /// For simulations (oncelog::sim): takes the place of `.state`, where producer_state is kLmdb.

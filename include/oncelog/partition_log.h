@@ -163,7 +163,8 @@ struct RecoveryReport {
   std::int64_t segments_sealed = 0;  ///< not read: their seals say what they hold
   std::int64_t bytes_read = 0;
   std::int64_t batches_read = 0;
-  std::int64_t bytes_cut = 0;  ///< zeros of a preallocated tail excepted
+  std::int64_t batches_from_ring = 0;  ///< that the process that died had not put into the `.log`
+  std::int64_t bytes_cut = 0;          ///< zeros of a preallocated tail excepted
   std::vector<RecoveryCut> cuts{};
   std::vector<std::string> files_rebuilt{};  ///< indexes and epoch files that were missing or wrong
   std::vector<std::string> files_removed{};  ///< leftovers of interrupted work
@@ -289,6 +290,9 @@ class PartitionLog {
   /// Everything appended so far is in the files and on stable storage when this returns; answers
   /// the recovery point, which is persistent.
   Result<Offset> flush();
+  /// Puts what the append ring holds into the `.log`, without a sync: for who reads the file around
+  /// the library, which fetch() makes unnecessary. STORAGE_FULL and the like: nothing is lost.
+  Result<void> drain();
   /// Waits until every batch below `offset` is on stable storage. Who waits syncs, one for all who
   /// wait. DEADLINE_EXCEEDED if another one's sync lasts longer; a sync of one's own is not cut
   /// short. OFFSET_OUT_OF_RANGE above the log end.

@@ -12,6 +12,7 @@
 #include "io/descriptor.h"
 #include "io/os_error.h"
 #include "io/posix_file.h"
+#include "io/posix_mapped_file.h"
 #include "io/store_lock.h"
 
 namespace oncelog::io {
@@ -123,6 +124,22 @@ Result<std::unique_ptr<FileLock>> PosixVfs::lock(const std::string& path) {
   Descriptor descriptor = open_descriptor(path, O_RDWR | O_CREAT);
   if (!descriptor.is_open()) return os_failure(errno, "open lock file", path);
   return StoreLock::take(std::move(descriptor), path);
+}
+
+Result<std::unique_ptr<MappedFile>> PosixVfs::map_new(const std::string& path, std::int64_t bytes) {
+  ONCELOG_TRY(remove(path));
+  const Descriptor descriptor = open_descriptor(path, O_RDWR | O_CREAT | O_EXCL);
+  if (!descriptor.is_open()) return os_failure(errno, "create", path);
+  // Not posix_fallocate: where the system cannot, the C library would write every page instead.
+  int made = 0;
+  do {
+    made = ::fallocate(descriptor.get(), 0, 0, bytes);
+  } while (made != 0 && errno == EINTR);
+  if (made == 0) return map_file(path, bytes);
+  const int error = errno;
+  ONCELOG_TRY(remove(path));
+  if (error == EOPNOTSUPP || error == EINVAL || error == ENOSYS) return nullptr;
+  return os_failure(error, "preallocate", path, " to ", bytes, " bytes");
 }
 
 }  // namespace oncelog::io

@@ -17,6 +17,7 @@ class PosixVfs final : public Vfs {
   Result<void> remove_directory(const std::string& path) override;
   Result<void> sync_directory(const std::string& path) override;
   Result<std::unique_ptr<FileLock>> lock(const std::string& path) override;
+  Result<std::unique_ptr<MappedFile>> map_new(const std::string& path, std::int64_t bytes) override;
   [[nodiscard]] std::optional<std::string> native_path(const std::string& path) const override {
     return path;
   }

@@ -50,7 +50,8 @@ struct AppendExtent {
   std::size_t batches = 0;
 };
 
-/// Semantics 17: where the bytes go. Creates the next segment's file if one is due.
+/// Semantics 17: where the bytes go. If the next segment is due, drains the ring and creates its
+/// file.
 Result<WritePlan> plan_write(LogState& state, const AppendExtent& extent,
                              std::optional<log::LeaderEpochs> epochs) {
   WritePlan plan{state.active(), false, std::move(epochs), nullptr, {}};
@@ -58,9 +59,12 @@ Result<WritePlan> plan_write(LogState& state, const AppendExtent& extent,
   const Offset new_base = std::max(state.offsets.log_end(), extent.first_offset);
   if (plan.target->is_due_to_roll({extent.bytes, extent.max_timestamp, extent.last_offset, now}) &&
       new_base != plan.target->base_offset()) {
+    // First: a ring whose segment is not the last one has nothing for an open.
+    ONCELOG_TRY(log::drain_ring(state));
     ONCELOG_TRY_ASSIGN(plan.target, segment::Segment::create(state.environment.vfs, state.directory,
                                                              new_base, state.options.config, now));
     plan.is_roll = true;
+    ONCELOG_TRY(plan.target->use_ring(state.ring));
   }
   // The offset behind the last one must be a number, too.
   const bool has_room = extent.last_offset >= extent.first_offset &&
@@ -84,8 +88,9 @@ Result<WritePlan> plan_write(LogState& state, const AppendExtent& extent,
 }
 
 /// The write beat. A failure leaves no trace: the file is cut back, a new segment removed.
-Result<void> write(LogState& state, const WritePlan& plan, std::span<const Bytes> parts) {
-  auto written = plan.target->write(parts);
+Result<void> write(LogState& state, const WritePlan& plan, std::span<const BatchHeader> headers,
+                   std::span<const Bytes> parts) {
+  auto written = plan.target->write(headers, parts);
   if (written) return {};
   if (plan.is_roll) std::ignore = state.environment.vfs.remove(plan.target->log_path());
   if (written.error().code == ErrorCode::PARTITION_POISONED) {
@@ -165,7 +170,7 @@ Result<AppendOutcome> check_write_apply(LogState& state, CheckedBatch& batch,
   std::array<std::byte, record::kHeaderBytes> header_bytes;
   record::encode_batch_header(header, header_bytes);
   const std::array<Bytes, 2> parts{Bytes(header_bytes), batch.record_bytes};
-  ONCELOG_TRY(write(state, plan, parts));
+  ONCELOG_TRY(write(state, plan, {&header, 1}, parts));
 
   apply(state, plan, {&header, 1});
   return AppendOutcome{{header.base_offset, header.last_offset(), false, batch.append_time,
@@ -208,6 +213,7 @@ Result<Appended> append_checked(LogState& state, Bytes bytes, AppendOrigin origi
     return fail(ErrorCode::RECORD_LIST_TOO_LARGE, "append: ", batch->size_bytes(),
                 " bytes, segment.bytes is ", config.segment_bytes);
   }
+  log::prepare_ring(state);
   ONCELOG_TRY_ASSIGN(
       const AppendOutcome outcome,
       check_write_apply(state, *batch,
@@ -309,6 +315,7 @@ Result<AppendOutcome> check_write_apply_received(LogState& state,
                 " bytes, segment.bytes is ", state.options.config.segment_bytes);
   }
 
+  log::prepare_ring(state);
   std::unique_lock lock(state.writer_mutex);
   ONCELOG_TRY(log::check_writable(state));
   ONCELOG_TRY(log::read_producers(state, lock, headers));
@@ -316,7 +323,7 @@ Result<AppendOutcome> check_write_apply_received(LogState& state,
   ONCELOG_TRY_ASSIGN(WritePlan plan, plan_write(state, extent, std::move(epochs)));
   const bool has_gap = plan.is_roll && extent.first_offset > state.offsets.log_end();
 
-  ONCELOG_TRY(write(state, plan, parts));
+  ONCELOG_TRY(write(state, plan, headers, parts));
 
   apply(state, plan, headers);
   return AppendOutcome{

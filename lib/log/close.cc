@@ -27,6 +27,13 @@ Result<void> write_kafka_snapshot(LogState& state) {
   return replacement.commit();
 }
 
+/// A ring that came back would not fit the log any more.
+Result<void> remove_ring(LogState& state) {
+  if (!state.ring || !state.ring->is_ready()) return {};
+  ONCELOG_TRY(state.environment.vfs.remove(state.path(segment::kRingFile)));
+  return state.environment.vfs.sync_directory(state.directory);
+}
+
 CleanEnd describe_end(const LogState& state) {
   CleanEnd end;
   end.next_offset = state.reopen_end();
@@ -57,6 +64,7 @@ Result<CleanEnd> flush_and_close(LogState& state) {
   // A shortcut for the next open; what is in the way of it is for that to find.
   std::ignore = seal_all_segments(state);
   ONCELOG_TRY(state.poison.check());
+  ONCELOG_TRY(remove_ring(state));
   if (state.environment.store.kafka_handover) ONCELOG_TRY(write_kafka_snapshot(state));
   state.is_closed = true;
   return describe_end(state);

@@ -84,7 +84,8 @@ Result<Fetched> fetch_now(const LogView& view, const Positioned& now, Offset fro
         std::max(options.bytes_max, options.min_one_batch ? first->header.size_bytes() : 0);
     const std::int64_t bytes = std::min(limit - first->position, wanted);
     if (bytes < first->header.size_bytes()) return fetched;  // 11.7: no fragments
-    fetched.region = {segment.log_file(), segment.log_path(), first->position, bytes};
+    fetched.region = {segment.file_up_to(first->position + bytes), segment.log_path(),
+                      first->position, bytes};
     if (fetched.aborted) {
       fetched.aborted = aborted_in(view, index, from, first->position + bytes, now.ends.log_end);
     }

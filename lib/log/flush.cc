@@ -34,6 +34,7 @@ struct Capture {
 Result<Capture> capture(LogState& state) {
   const std::scoped_lock lock(state.writer_mutex);
   ONCELOG_TRY(check_writable(state));
+  ONCELOG_TRY(drain_ring(state));
   Capture now;
   now.closed = state.closed_unsynced;
   now.active = state.active();
@@ -177,10 +178,12 @@ Result<void> roll_log(LogState& state) {
     const std::scoped_lock lock(state.writer_mutex);
     ONCELOG_TRY(check_writable(state));
     if (state.active()->bytes() == 0) return {};
+    ONCELOG_TRY(drain_ring(state));
     ONCELOG_TRY_ASSIGN(
         const auto next,
         segment::Segment::create(state.environment.vfs, state.directory, state.offsets.log_end(),
                                  state.options.config, state.environment.clock.now()));
+    ONCELOG_TRY(next->use_ring(state.ring));
     auto view = make_view(state, next, state.epochs.entries());
     reserve_roll(state);
     auto open_transactions = open_transactions_at_end(state);
@@ -199,6 +202,13 @@ using log::LogState;
 Result<Offset> PartitionLog::flush() {
   ONCELOG_TRY(log::sync_log(*state_, log::SyncScope::kRecoveryPoint, Offset(0)));
   return Offset(state_->recovery_point.load());
+}
+
+Result<void> PartitionLog::drain() {
+  const std::scoped_lock lock(state_->writer_mutex);
+  if (state_->active()->is_drained()) return {};
+  ONCELOG_TRY(log::check_writable(*state_));
+  return log::drain_ring(*state_);
 }
 
 Result<void> PartitionLog::wait_durable(Offset offset, std::optional<Deadline> deadline) {

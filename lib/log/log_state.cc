@@ -82,4 +82,23 @@ void move_high_watermark(LogState& state, Offset to) noexcept {
   publish_ends(state);
 }
 
+void prepare_ring(LogState& state) {
+  if (!state.ring || !state.ring->is_untried()) return;
+  const std::scoped_lock files(state.file_mutex);  // a log is not closed meanwhile
+  if (!state.is_closed) state.ring->prepare();
+}
+
+Result<void> drain_ring(LogState& state) {
+  const auto drained = state.active()->drain();
+  if (!drained && drained.error().code == ErrorCode::PARTITION_POISONED) {
+    return std::unexpected(state.poison.set(drained.error()));
+  }
+  return drained;
+}
+
+Result<void> empty_ring(LogState& state) {
+  ONCELOG_TRY(drain_ring(state));
+  return state.ring ? state.ring->invalidate() : Result<void>{};
+}
+
 }  // namespace oncelog::log

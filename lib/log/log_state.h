@@ -35,6 +35,7 @@ struct LogEnvironment {
   Clock& clock;
   CheckpointKeeper& checkpoints;
   snapshot::SnapshotStore& snapshots;
+  std::shared_ptr<segment::RingBudget> ring_budget{};
   StoreOptions store{};  ///< a copy: handles may outlive the store, as long as they are not used
 };
 
@@ -76,7 +77,8 @@ struct LogState {
   RecoveryReport report;
   /// Checkpoints of the producer state; null if none are kept, and once the log is closed.
   std::unique_ptr<snapshot::PartitionSnapshots> snapshots;
-  bool keeps_checkpoints = false;  ///< whether there is one while the log is open
+  bool keeps_checkpoints = false;             ///< whether there is one while the log is open
+  std::shared_ptr<segment::AppendRing> ring;  ///< of the active segment; null where none is wanted
 
   // ---- maintenance_mutex: checkpoints of producers, and verbs that shrink the log
   mutable std::mutex maintenance_mutex;
@@ -168,6 +170,14 @@ void apply_roll(LogState& state, const std::shared_ptr<segment::Segment>& next,
 void publish_ends(LogState& state) noexcept;
 /// Sets the high watermark, releases decided transactions and publishes. Requires writer_mutex.
 void move_high_watermark(LogState& state, Offset to) noexcept;
+
+/// Makes the ring, once. Takes file_mutex the first time; not under the writer mutex.
+void prepare_ring(LogState& state);
+/// Every batch is in its `.log` when this returns without an error. Requires writer_mutex.
+Result<void> drain_ring(LogState& state);
+/// As drain_ring, and nothing that the ring ever held comes back: before the log is cut. Requires
+/// writer_mutex.
+Result<void> empty_ring(LogState& state);
 
 /// How much of the state a sync makes persistent.
 enum class SyncScope : std::uint8_t {

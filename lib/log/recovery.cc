@@ -20,6 +20,7 @@
 #include "log/checkpoint.h"
 #include "log/producer_checkpoint.h"
 #include "log/producer_recovery.h"
+#include "log/ring_replay.h"
 #include "log/seals.h"
 #include "oncelog/clock.h"
 #include "segment/segment_names.h"
@@ -385,12 +386,27 @@ Result<void> begin_at_log_start(LogState& state, Offset log_start) {
   return state.environment.checkpoints.save(state.name, {log_start, {}, {}});
 }
 
+/// A ring for the appends of a log whose level is `written`: the others wait for a sync anyway.
+Result<void> use_ring(LogState& state) {
+  const LogEnvironment& environment = state.environment;
+  const bool is_wanted = environment.ring_budget && environment.store.append_ring_bytes > 0;
+  if (*state.options.level != Level::kWritten || !is_wanted) return {};
+  state.ring = std::make_shared<segment::AppendRing>(
+      environment.vfs, state.path(segment::kRingFile), environment.store.append_ring_bytes,
+      environment.ring_budget);
+  return state.active()->use_ring(state.ring);
+}
+
 Result<void> recover(LogState& state, const OpenRequest& request, const DirectoryContent& content) {
   const Trust trust = trust_of(request, content.bases);
   state.report.was_clean = trust.is_clean;
   if (!trust.is_clean) {
     ONCELOG_TRY(read_from_disk_only(state, content.bases, trust.recovery_point));
   }
+  // Acknowledged batches come to where they belong; that changes nothing, whatever is decided then.
+  const bool is_ring_ours = !trust.is_clean && !request.has_foreign_writes;
+  ONCELOG_TRY(replay_ring(state, content.bases, trust.recovery_point,
+                          is_ring_ours ? RingTrust::kOwn : RingTrust::kNobody));
   ONCELOG_TRY_ASSIGN(const Offset epochs_from, load_epochs(state, trust.recovery_point));
   const bool was_restarting = has_begun_restart(state, request, content);
   ONCELOG_TRY_ASSIGN(const LogScan scan,
@@ -457,6 +473,7 @@ Result<std::unique_ptr<LogState>> open_log(const OpenRequest& request,
   if (!content.bases.empty()) {
     ONCELOG_TRY(recover(*state, request, content));
     save_what_was_found(*state);
+    ONCELOG_TRY(use_ring(*state));
     return state;
   }
   // One that has a recovery point was there: a full truncation had got as far as having no segment.
@@ -473,10 +490,12 @@ Result<std::unique_ptr<LogState>> open_log(const OpenRequest& request,
                               std::to_string(request.checkpoint.recovery_point->value()));
   }
   ONCELOG_TRY(remove_strays(*state, content));
+  if (status) ONCELOG_TRY(replay_ring(*state, {}, base, RingTrust::kNobody));
   ONCELOG_TRY(create_partition(*state, base));
   if (!state->snapshots) ONCELOG_TRY(open_snapshots(*state));
   if (state->snapshots) ONCELOG_TRY(state->snapshots->drop_above(kNoOffset));
   publish(*state, request, base, base);
+  ONCELOG_TRY(use_ring(*state));
   return state;
 }
 

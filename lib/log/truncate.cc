@@ -78,6 +78,7 @@ Result<Cut> plan_cut(const LogState& state, Offset to) {
   ONCELOG_TRY_ASSIGN(
       cut.last, segments.back()->cut_at(to, state.options.config, state.environment.clock.now()));
   segments.back() = cut.last;
+  ONCELOG_TRY(cut.last->use_ring(state.ring));
   ONCELOG_TRY_ASSIGN(cut.last_batch, last_batch_of(segments));
   ONCELOG_TRY(restore_producers(state, to, segments, cut));
   cut.epochs = state.epochs;
@@ -91,6 +92,7 @@ Result<Cut> plan_cut(const LogState& state, Offset to) {
 
 /// The write beat.
 Result<void> write_cut(LogState& state, const Cut& cut, Offset to) {
+  ONCELOG_TRY(empty_ring(state));
   if (state.snapshots) ONCELOG_TRY(state.snapshots->drop_above(to));
   if (state.segments[cut.kept_count - 1]->is_sealed()) {
     ONCELOG_TRY(
@@ -164,6 +166,7 @@ Result<void> poison_if_failed(LogState& state, Result<void> result) {
 /// empty one, all without epochs and producers.
 Result<void> write_restart(LogState& state, Offset at) {
   Vfs& vfs = state.environment.vfs;
+  ONCELOG_TRY(empty_ring(state));
   if (state.snapshots) ONCELOG_TRY(state.snapshots->forget_all());
   // Missing, not empty: no other verb leaves a log without the file and a start above its end.
   ONCELOG_TRY(vfs.remove(state.path(segment::kLeaderEpochFile)));
@@ -194,6 +197,7 @@ Result<void> restart_log(LogState& state, Offset at) {
   const std::shared_ptr<Segment> active = *std::move(created);
   const auto sync = [&]() -> Result<void> {
     ONCELOG_TRY(active->sync());
+    ONCELOG_TRY(active->use_ring(state.ring));
     ONCELOG_TRY(
         write_leader_epochs(state.environment.vfs, state.path(segment::kLeaderEpochFile), {}));
     ONCELOG_TRY(state.environment.vfs.sync_directory(state.directory));
@@ -244,6 +248,7 @@ Result<Truncated> PartitionLog::truncate_to(Offset to) {
     ONCELOG_TRY(log::restart_log(state, to));
     return Truncated{true, false};
   }
+  ONCELOG_TRY(log::drain_ring(state));  // what stays is read from the files
   ONCELOG_TRY_ASSIGN(log::Cut cut, log::plan_cut(state, to));
   const bool has_replayed_all = !cut.saved_at;
 

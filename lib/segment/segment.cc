@@ -65,16 +65,13 @@ void Segment::reserve(std::size_t batches, std::size_t aborted) {
   txn_index_.reserve(aborted);
 }
 
-Result<void> Segment::write(std::span<const Bytes> parts) {
-  const auto written = log_->write_at(parts, bytes());
-  if (written) return {};
-  if (const auto cut = log_->truncate(bytes()); !cut) {
-    Error error{ErrorCode::PARTITION_POISONED, cut.error().os_errno, {}};
-    error.context = "write failed (" + written.error().text() + ") and cutting back failed, too (" +
-                    cut.error().text() + ")";
-    return std::unexpected(std::move(error));
-  }
-  return written;
+Result<void> Segment::use_ring(const std::shared_ptr<AppendRing>& ring) {
+  if (!ring) return {};
+  ONCELOG_TRY_ASSIGN(const std::optional<record::BatchHeader> last, last_batch());
+  std::optional<RingEntry> anchor;
+  if (last) anchor = ring_entry_of(*last, bytes() - last->size_bytes());
+  log_->use_ring(ring, base_, anchor);
+  return {};
 }
 
 void Segment::apply_batch(const record::BatchHeader& header) noexcept {

@@ -14,6 +14,7 @@
 #include "oncelog/options.h"
 #include "record/batch_header.h"
 #include "segment/index_builder.h"
+#include "segment/log_file.h"
 #include "segment/offset_index.h"
 #include "segment/segment_names.h"
 #include "segment/time_index.h"
@@ -58,7 +59,13 @@ class Segment {
   // ---- any thread
   [[nodiscard]] Offset base_offset() const { return base_; }
   [[nodiscard]] const std::string& log_path() const { return log_path_; }
-  [[nodiscard]] const std::shared_ptr<File>& log_file() const { return log_; }
+  /// All batches, those that are in the append ring, too.
+  [[nodiscard]] std::shared_ptr<File> log_file() const { return log_; }
+  /// What holds the bytes up to `end`: the `.log` alone, with its descriptor, unless some of them
+  /// are in the append ring.
+  [[nodiscard]] std::shared_ptr<File> file_up_to(std::int64_t end) const {
+    return end <= log_->ring_begin() ? log_->file() : log_;
+  }
   [[nodiscard]] std::int64_t bytes() const { return bytes_.load(std::memory_order_acquire); }
   [[nodiscard]] Timestamp max_timestamp() const {
     return Timestamp(max_timestamp_ms_.load(std::memory_order_acquire));
@@ -83,9 +90,16 @@ class Segment {
   [[nodiscard]] bool is_due_to_roll(const IncomingBatches& incoming) const;
   /// Allocates what applying so many batches and aborted transactions needs.
   void reserve(std::size_t batches, std::size_t aborted);
-  /// Puts the bytes behind bytes(). On an error the file is cut back to bytes(); PARTITION_POISONED
-  /// if that fails, too.
-  Result<void> write(std::span<const Bytes> parts);
+  /// Small appends go to this ring from now on, if there is one. Before the segment is published.
+  Result<void> use_ring(const std::shared_ptr<AppendRing>& ring);
+  /// Puts these batches behind bytes(), into the `.log` or the ring. On an error they are not
+  /// there; PARTITION_POISONED if that is not certain.
+  Result<void> write(std::span<const record::BatchHeader> headers, std::span<const Bytes> parts) {
+    return log_->append(headers, parts, bytes());
+  }
+  /// What the ring holds is in the `.log` when this returns without an error.
+  Result<void> drain() { return log_->drain(); }
+  [[nodiscard]] bool is_drained() const { return log_->is_drained(); }
   /// The time from which an empty segment's age counts: the largest of its first append (17.2).
   void begin_roll_time_if_empty(Timestamp max_timestamp) noexcept {
     if (!first_batch_timestamp_) first_batch_timestamp_ = max_timestamp;
@@ -104,7 +118,7 @@ class Segment {
   /// Offsets that the index cannot express, relative to its base (formats 6).
   [[nodiscard]] bool can_hold(Offset last_offset) const;
 
-  // ---- files: file lock
+  // ---- files: file lock; the ring has been drained
   /// Brings the index files up to memory, without a sync.
   Result<void> write_indexes();
   /// Log and index files, as far as they are written, are on stable storage when this returns.
@@ -121,6 +135,7 @@ class Segment {
  private:
   Segment(Vfs& vfs, const std::string& directory, Offset base, const TopicConfig& config,
           Timestamp now);
+  Result<void> open_log(OpenMode mode);
   void adopt(const SegmentContents& contents);
   Result<std::optional<LocatedBatch>> walk_to(Offset target, OffsetIndexEntry from,
                                               std::int64_t end_position) const;
@@ -147,7 +162,7 @@ class Segment {
   const std::int64_t index_interval_bytes_;
   const std::int64_t roll_after_ms_;
   const Timestamp created_;
-  std::shared_ptr<File> log_;
+  std::shared_ptr<LogFile> log_;
 
   // ---- appended under the writer lock, read by anyone
   std::atomic<std::int64_t> bytes_{0};

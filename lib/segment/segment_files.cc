@@ -32,7 +32,7 @@ Result<std::shared_ptr<Segment>> Segment::create(Vfs& vfs, const std::string& di
     ONCELOG_TRY(vfs.remove(segment->path_of(suffix)));
   }
   const auto make_log = [&]() -> Result<void> {
-    ONCELOG_TRY_ASSIGN(segment->log_, vfs.open(segment->log_path_, OpenMode::kCreate));
+    ONCELOG_TRY(segment->open_log(OpenMode::kCreate));
     ONCELOG_TRY(segment->log_->truncate(0));
     return config.preallocate ? segment->log_->preallocate(config.segment_bytes) : Result<void>{};
   };
@@ -48,9 +48,15 @@ Result<std::shared_ptr<Segment>> Segment::open(Vfs& vfs, const std::string& dire
                                                const TopicConfig& config, Timestamp now,
                                                const SegmentContents& contents) {
   std::shared_ptr<Segment> segment(new Segment(vfs, directory, base, config, now));
-  ONCELOG_TRY_ASSIGN(segment->log_, vfs.open(segment->log_path_, OpenMode::kWrite));
+  ONCELOG_TRY(segment->open_log(OpenMode::kWrite));
   segment->adopt(contents);
   return segment;
+}
+
+Result<void> Segment::open_log(OpenMode mode) {
+  ONCELOG_TRY_ASSIGN(auto file, vfs_.open(log_path_, mode));
+  log_ = std::make_shared<LogFile>(std::move(file), log_path_);
+  return {};
 }
 
 Result<std::shared_ptr<Segment>> Segment::cut_at(Offset to, const TopicConfig& config,

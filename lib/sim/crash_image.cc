@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <numeric>
 #include <random>
 #include <utility>
 
@@ -126,6 +127,19 @@ class ChoiceList {
   std::vector<CrashChoice> choices_;
 };
 
+/// The changes whose fates are gone through one by one.
+std::vector<std::size_t> choose_changes(std::size_t count, std::size_t chosen_max,
+                                        std::mt19937_64& random) {
+  std::vector<std::size_t> all(count);
+  std::iota(all.begin(), all.end(), 0U);
+  if (count <= chosen_max) return all;
+  const auto last = all.end() - static_cast<std::ptrdiff_t>(chosen_max / 2);
+  std::vector<std::size_t> chosen;
+  std::sample(all.begin(), last, std::back_inserter(chosen), chosen_max - chosen_max / 2, random);
+  chosen.insert(chosen.end(), last, all.end());
+  return chosen;
+}
+
 }  // namespace
 
 std::string print_choice(const CrashChoice& choice) {
@@ -166,16 +180,18 @@ std::vector<CrashChoice> choose_images(const DiskState& before, const ImageOptio
   ChoiceList list(count);
   list.add({{}, 0});
   list.add({std::vector<Fate>(count, Fate::kKept), 0});
-  for (std::size_t kept = 1; kept <= count; ++kept) {
+  const std::vector<std::size_t> chosen = choose_changes(count, options.systematic_max, random);
+  for (const std::size_t last_kept : chosen) {
+    const std::size_t kept = last_kept + 1;
     list.add({std::vector<Fate>(kept, Fate::kKept), 0});
-    if (!std::holds_alternative<WriteChange>(before.unsynced()[kept - 1])) continue;
+    if (!std::holds_alternative<WriteChange>(before.unsynced()[last_kept])) continue;
     for (const Fate last : {Fate::kTorn, Fate::kTorn, Fate::kLengthOnly, Fate::kHalf}) {
       CrashChoice torn{std::vector<Fate>(kept, Fate::kKept), last == Fate::kTorn ? random() : 0};
       torn.fates.back() = last;
       list.add(std::move(torn));
     }
   }
-  for (std::size_t one = 0; one < count; ++one) {
+  for (const std::size_t one : chosen) {
     CrashChoice all_but_one{std::vector<Fate>(count, Fate::kKept), 0};
     all_but_one.fates[one] = Fate::kLost;
     list.add(std::move(all_but_one));

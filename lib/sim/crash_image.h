@@ -57,6 +57,9 @@ struct ImageOptions {
   std::size_t exhaustive_max = 4;  ///< up to so many changes every subset is an image
   std::size_t subset_count = 6;    ///< of more changes: subsets by lot
   std::size_t torn_count = 4;      ///< images with fates by lot
+  /// Prefixes, and changes that are alone or left out: of so many changes at most, half of them the
+  /// last ones, the others by lot.
+  std::size_t systematic_max = 1000;
   std::uint64_t seed = 1;
 };
 

@@ -152,6 +152,13 @@ Result<void> SimDisk::sync_directory(const std::string& path) {
   return core_->sync(IoCall::kSyncDirectory, path, is_directory);
 }
 
+Result<std::unique_ptr<MappedFile>> SimDisk::map_new(const std::string& path, std::int64_t bytes) {
+  ONCELOG_TRY(remove(path));
+  ONCELOG_TRY_ASSIGN(auto file, open(path, OpenMode::kCreateNew));
+  ONCELOG_TRY(file->preallocate(bytes));
+  return std::make_unique<SimMappedFile>(std::move(file), bytes);
+}
+
 Result<std::unique_ptr<FileLock>> SimDisk::lock(const std::string& path) {
   if (core_->exists(path)) {
     ONCELOG_TRY(core_->admit_read(IoCall::kLock, path));

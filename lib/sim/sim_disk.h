@@ -61,6 +61,8 @@ class SimDisk final : public Vfs {
   Result<void> remove_directory(const std::string& path) override;
   Result<void> sync_directory(const std::string& path) override;
   Result<std::unique_ptr<FileLock>> lock(const std::string& path) override;
+  /// Each store is a crash point, as a write is, and waits for a sync like one.
+  Result<std::unique_ptr<MappedFile>> map_new(const std::string& path, std::int64_t bytes) override;
 
   // ---- crash points
 

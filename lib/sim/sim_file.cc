@@ -141,4 +141,12 @@ Result<void> SimFile::drop_cache(std::int64_t position) {
   return {};
 }
 
+// ---- mapped files
+
+Result<void> SimMappedFile::store(std::int64_t position, Bytes bytes) {
+  ONCELOG_TRY(file_->write_at({&bytes, 1}, position));
+  std::ranges::copy(bytes, content_.begin() + static_cast<std::ptrdiff_t>(position));
+  return {};
+}
+
 }  // namespace oncelog::sim

@@ -80,4 +80,19 @@ class SimFile final : public File {
   bool may_write_;
 };
 
+/// Reads see a copy of its own, which stays where it is.
+class SimMappedFile final : public MappedFile {
+ public:
+  SimMappedFile(std::unique_ptr<File> file, std::int64_t bytes)
+      : file_(std::move(file)), content_(static_cast<std::size_t>(bytes)) {}
+
+  [[nodiscard]] Bytes bytes() const override { return content_; }
+  Result<void> store(std::int64_t position, Bytes bytes) override;
+  Result<void> sync() override { return file_->sync(); }
+
+ private:
+  std::unique_ptr<File> file_;
+  Content content_;
+};
+
 }  // namespace oncelog::sim

@@ -49,7 +49,8 @@ StoreState::StoreState(const std::string& directory, const StoreOptions& options
       options_(options),
       vfs_(options.vfs != nullptr ? *options.vfs : posix_vfs()),
       clock_(options.clock != nullptr ? *options.clock : system_clock()),
-      checkpoints_(vfs_, directory) {}
+      checkpoints_(vfs_, directory),
+      ring_budget_(std::make_shared<segment::RingBudget>(options.append_ring_bytes_total)) {}
 
 StoreState::~StoreState() {
   for (auto& [name, partition] : open_) log::abandon_log(*partition.state);
@@ -206,7 +207,8 @@ Result<std::shared_ptr<PartitionLog>> StoreState::open_one(const TopicPartition&
   request.has_foreign_writes = (has_foreign_writes_ || had_kafka_marker_) && !request.clean_end &&
                                !recovered_.contains(name);
 
-  auto opened = log::open_log(request, {vfs_, clock_, checkpoints_, *snapshots_, options_});
+  auto opened =
+      log::open_log(request, {vfs_, clock_, checkpoints_, *snapshots_, ring_budget_, options_});
   if (!opened) {
     // It may have got as far as removing Kafka's snapshots: no marker of ours may stand over that.
     if (request.was_clean_for_kafka) unclean_.insert(name);

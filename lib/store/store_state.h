@@ -70,6 +70,7 @@ class StoreState {
   Clock& clock_;
   std::unique_ptr<FileLock> lock_;
   CheckpointFiles checkpoints_;
+  const std::shared_ptr<segment::RingBudget> ring_budget_;
   std::shared_ptr<snapshot::SnapshotStore> snapshots_;  ///< owned, but for one of the options
 
   mutable std::mutex mutex_;

@@ -152,6 +152,7 @@ CrashOptions options_of(Policy policy) {
   options.store.sealed_segment_bytes_min = 0;
   options.partition.config.segment_bytes = 500;
   options.partition.config.index_interval_bytes = 100;
+  options.store.append_ring_bytes = 1;  // the smallest: it is drained often
   options.partition.level = policy == Policy::kDurable ? Level::kDurable : Level::kWritten;
   options.partition.high_watermark = policy == Policy::kDurable   ? HighWatermarkPolicy::kDurable
                                      : policy == Policy::kWritten ? HighWatermarkPolicy::kLogEnd
@@ -174,6 +175,8 @@ TEST_P(CrashEveryOp, LeavesAllThatWasAcknowledged) {
   budget.choices.subset_count =
       static_cast<std::size_t>(number_from_environment("ONCELOG_CRASH_SUBSETS", 2));
   budget.choices.torn_count = budget.choices.subset_count / 2;
+  budget.choices.systematic_max =
+      static_cast<std::size_t>(number_from_environment("ONCELOG_CRASH_SYSTEMATIC", 8));
   budget.nested_every =
       static_cast<int>(number_from_environment("ONCELOG_CRASH_NESTED_EVERY", 200));
   CrashImages images(world.options(), budget);

@@ -78,6 +78,28 @@ class FaultFile final : public File {
   std::shared_ptr<SyncGate> syncs_;
 };
 
+class FaultMappedFile final : public MappedFile {
+ public:
+  FaultMappedFile(std::unique_ptr<MappedFile> under, std::string path,
+                  std::shared_ptr<FaultPlan> plan)
+      : under_(std::move(under)), path_(std::move(path)), plan_(std::move(plan)) {}
+
+  [[nodiscard]] Bytes bytes() const override { return under_->bytes(); }
+  Result<void> store(std::int64_t position, Bytes bytes) override {
+    return under_->store(position, bytes);
+  }
+  Result<void> sync() override {
+    if (const auto fault = plan_->strike(IoCall::kSync, path_))
+      return sim::fault_error(*fault, IoCall::kSync, path_);
+    return plan_->skips_syncs() ? Result<void>{} : under_->sync();
+  }
+
+ private:
+  std::unique_ptr<MappedFile> under_;
+  std::string path_;
+  std::shared_ptr<FaultPlan> plan_;
+};
+
 }  // namespace
 
 Result<std::unique_ptr<File>> FaultVfs::open(const std::string& path, OpenMode mode) {
@@ -138,6 +160,14 @@ Result<std::unique_ptr<FileLock>> FaultVfs::lock(const std::string& path) {
   if (const auto fault = plan_->strike(IoCall::kLock, path))
     return sim::fault_error(*fault, IoCall::kLock, path);
   return under_.lock(path);
+}
+
+Result<std::unique_ptr<MappedFile>> FaultVfs::map_new(const std::string& path, std::int64_t bytes) {
+  if (const auto fault = plan_->strike(IoCall::kOpen, path))
+    return sim::fault_error(*fault, IoCall::kOpen, path);
+  ONCELOG_TRY_ASSIGN(auto file, under_.map_new(path, bytes));
+  if (!file) return nullptr;
+  return std::make_unique<FaultMappedFile>(std::move(file), path, plan_);
 }
 
 }  // namespace oncelog::test

@@ -33,6 +33,8 @@ class FaultVfs final : public Vfs {
   Result<void> remove_directory(const std::string& path) override;
   Result<void> sync_directory(const std::string& path) override;
   Result<std::unique_ptr<FileLock>> lock(const std::string& path) override;
+  /// Counted as an open; stores cannot fail.
+  Result<std::unique_ptr<MappedFile>> map_new(const std::string& path, std::int64_t bytes) override;
   /// What other libraries do with the file is neither counted nor failed.
   [[nodiscard]] std::optional<std::string> native_path(const std::string& path) const override {
     return under_.native_path(path);

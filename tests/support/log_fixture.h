@@ -24,6 +24,7 @@ class LogFixture : public testing::Test {
   LogFixture() {
     store_options_.vfs = &vfs_;
     store_options_.clock = &clock_;
+    store_options_.append_ring_bytes = 0;  // tests cut and damage what has been appended
     vfs_.plan().set_skips_syncs(true);
   }
   ~LogFixture() override { crash(); }

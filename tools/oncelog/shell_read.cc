@@ -33,8 +33,8 @@ Json json_aborted(const Fetched& fetched) {
   return aborted;
 }
 
-/// Calls `visit` with every whole batch in the files of the partition, up to the log end. Nothing
-/// is flushed for it: looking must not move the recovery point.
+/// Calls `visit` with every whole batch in the files of the partition, up to the log end. The files
+/// get what is to be seen, but nothing is flushed: looking must not move the recovery point.
 template <class Visit>
 Result<void> scan_files(const ShellSession& session, const Visit& visit) {
   const Offset end = session.log->ends().log_end;
@@ -45,6 +45,7 @@ Result<void> scan_files(const ShellSession& session, const Visit& visit) {
     outcome = visit(scanned);
     return outcome.has_value();
   };
+  ONCELOG_TRY(session.log->drain());
   ONCELOG_TRY(scan_batches(session.partition_directory, visit_stored, session.vfs));
   return outcome;
 }
@@ -65,6 +66,7 @@ Result<void> add_records(Json& records, const RecordBatchView& batch) {
 }
 
 Result<Json> json_problems(const ShellSession& session) {
+  ONCELOG_TRY(session.log->drain());
   ONCELOG_TRY_ASSIGN(const auto problems,
                      verify_partition(session.partition_directory, session.vfs));
   Json list = Json::array();

@@ -21,8 +21,8 @@ class CheckInvariantsTest : public testing::Test {
     request.name = {"t", 0};
     request.directory = dir_.file("t-0");
     request.options.config.index_interval_bytes = 0;
-    auto opened = test::value_of(
-        open_log(request, {posix_vfs(), system_clock(), checkpoints_, snapshots_, store_options_}));
+    auto opened = test::value_of(open_log(
+        request, {posix_vfs(), system_clock(), checkpoints_, snapshots_, {}, store_options_}));
     state_ = opened.get();
     log_ = std::make_unique<PartitionLog>(std::move(opened));
     for (int i = 0; i < 3; ++i) test::value_of(log_->append_as_leader(test::make_batch()));

@@ -33,13 +33,17 @@ class SegmentTest : public testing::Test {
     segment_ = value_of(Segment::create(vfs_, dir_.path(), kBase, config_, kNow));
     next_ = kBase.value();
   }
+  Result<void> write(std::span<const Bytes> batch) {
+    const record::BatchHeader header = test::header_of(batch[0]);
+    return segment_->write({&header, 1}, batch);
+  }
   /// Writes and applies a batch at the end, as an append does.
   void append(BatchSpec spec = {}) {
     spec.base = next_;
     const Buffer batch = make_batch(spec);
     const Bytes parts[] = {batch};
     segment_->reserve(1, 0);
-    ASSERT_THAT(segment_->write(parts), Succeeds());
+    ASSERT_THAT(write(parts), Succeeds());
     segment_->apply_batch(test::header_of(batch));
     next_ += spec.records;
   }
@@ -350,10 +354,10 @@ TEST_F(SegmentTest, AFailedWriteIsCutBack) {
   const Bytes parts[] = {batch};
 
   vfs_.plan().add({.call = IoCall::kWrite});
-  EXPECT_THAT(segment_->write(parts), FailsWith(ErrorCode::KAFKA_STORAGE_ERROR));
+  EXPECT_THAT(write(parts), FailsWith(ErrorCode::KAFKA_STORAGE_ERROR));
   EXPECT_EQ(test::read_file(path(kLogSuffix)), before);
   vfs_.plan().add({.call = IoCall::kWrite, .os_errno = ENOSPC});
-  EXPECT_THAT(segment_->write(parts), FailsWith(ErrorCode::STORAGE_FULL));
+  EXPECT_THAT(write(parts), FailsWith(ErrorCode::STORAGE_FULL));
   EXPECT_EQ(test::read_file(path(kLogSuffix)), before);
 
   vfs_.plan().clear();
@@ -369,7 +373,7 @@ TEST_F(SegmentTest, AFailedWriteThatCannotBeCutBackPoisons) {
   const Bytes parts[] = {batch};
   vfs_.plan().add({.call = IoCall::kWrite, .os_errno = ENOSPC});
   vfs_.plan().add({.call = IoCall::kTruncate});
-  EXPECT_THAT(segment_->write(parts), FailsWith(ErrorCode::PARTITION_POISONED, "STORAGE_FULL"));
+  EXPECT_THAT(write(parts), FailsWith(ErrorCode::PARTITION_POISONED, "STORAGE_FULL"));
 }
 
 TEST_F(SegmentTest, AnIndexWriteThatFailedIsDoneAgain) {

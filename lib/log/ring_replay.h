@@ -1,0 +1,23 @@
+// ring_replay.h: what a process that died has left in its append ring.
+#pragma once
+
+#include <vector>
+
+#include "log/log_state.h"
+
+namespace oncelog::log {
+
+/// Whether the ring's batches may belong to this log.
+enum class RingTrust : std::uint8_t {
+  kOwn,    ///< the last end was not clean, and nobody else has written since
+  kNobody  ///< nothing of it is news
+};
+
+/// Writes the batches that only the ring holds to where they belong in the last segment, synced,
+/// and removes the ring, durably. Nothing below the recovery point is written: what is missing
+/// there was on stable storage once. Another crash anywhere in here changes nothing for the next
+/// open.
+Result<void> replay_ring(LogState& state, const std::vector<Offset>& bases, Offset recovery_point,
+                         RingTrust trust);
+
+}  // namespace oncelog::log

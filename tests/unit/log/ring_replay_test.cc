@@ -1,0 +1,203 @@
+// ring_replay_test.cc: the append ring and what an open makes of it.
+#include "log/ring_replay.h"
+
+#include <gmock/gmock.h>
+
+#include <cerrno>
+
+#include "segment/append_ring.h"
+#include "support/log_fixture.h"
+
+namespace oncelog::test {
+namespace {
+
+class RingReplayTest : public LogFixture {
+ protected:
+  RingReplayTest() {
+    options_.level = Level::kWritten;
+    store_options_.append_ring_bytes = 64 << 10;
+  }
+
+  [[nodiscard]] std::string ring_path() const {
+    return directory() + "/" + std::string(segment::kRingFile);
+  }
+  [[nodiscard]] bool has_ring() const { return std::filesystem::exists(ring_path()); }
+  void append_batches(int count) {
+    for (int i = 0; i < count; ++i) {
+      append({.producer_id = 1, .producer_epoch = 0, .sequence = next_sequence_++});
+    }
+  }
+
+  std::int32_t next_sequence_ = 0;
+};
+
+TEST_F(RingReplayTest, AppendsOfLevelWrittenAreNoWritesAndSurviveTheProcess) {
+  open();
+  append_batches(3);
+  EXPECT_EQ(read_file(log_path(0)).size(), 0U);
+  const std::string before = answers();
+  crash_and_open();
+  EXPECT_EQ(answers(), before);
+  EXPECT_EQ(report().batches_from_ring, 3);
+  EXPECT_EQ(report().bytes_cut, 0);
+  EXPECT_FALSE(has_ring()) << "made again by the first append";
+  append_batches(1);
+  EXPECT_TRUE(append({.producer_id = 1, .producer_epoch = 0, .sequence = 1}).is_duplicate);
+}
+
+TEST_F(RingReplayTest, WhatIsInTheLogAlreadyIsNotReplayed) {
+  open();
+  append_batches(2);
+  value_of(log_->flush());
+  append_batches(2);
+  const std::string before = answers();
+  crash_and_open();
+  EXPECT_EQ(answers(), before);
+  EXPECT_EQ(report().batches_from_ring, 2);
+}
+
+TEST_F(RingReplayTest, LevelDurableHasNoRing) {
+  options_.level = Level::kDurable;
+  open();
+  append_batches(1);
+  EXPECT_FALSE(has_ring());
+}
+
+TEST_F(RingReplayTest, CanBeSwitchedOff) {
+  store_options_.append_ring_bytes = 0;
+  open();
+  append_batches(1);
+  EXPECT_FALSE(has_ring());
+  EXPECT_GT(read_file(log_path(0)).size(), 0U);
+}
+
+TEST_F(RingReplayTest, PartitionsThatFindNoRoomGoWithout) {
+  store_options_.append_ring_bytes_total = store_options_.append_ring_bytes - 1;
+  open();
+  append_batches(2);
+  EXPECT_FALSE(has_ring());
+  crash_and_open();
+  EXPECT_EQ(log_->ends().log_end, Offset(2));
+}
+
+TEST_F(RingReplayTest, ACleanCloseLeavesNone) {
+  open();
+  append_batches(2);
+  EXPECT_TRUE(has_ring());
+  close();
+  EXPECT_FALSE(has_ring());
+  open();
+  EXPECT_TRUE(report().was_clean);
+  EXPECT_EQ(log_->ends().log_end, Offset(2));
+}
+
+TEST_F(RingReplayTest, WhatATruncationCutsDoesNotComeBack) {
+  open();
+  append_batches(5);
+  value_of(log_->truncate_to(Offset(2)));
+  crash_and_open();
+  EXPECT_EQ(log_->ends().log_end, Offset(2));
+  append_batches(1);
+  EXPECT_THAT(log_->truncate_fully_and_start_at(Offset(2)), Succeeds());
+  crash_and_open();
+  EXPECT_EQ(log_->ends().log_start, Offset(2));
+  EXPECT_EQ(log_->ends().log_end, Offset(2));
+}
+
+TEST_F(RingReplayTest, ACopyThatComesBackFillsNothingUp) {
+  open();
+  append_batches(1);
+  value_of(log_->flush());
+  append_batches(3);
+  const Buffer copy = read_file(ring_path());
+  value_of(log_->truncate_to(Offset(1)));
+  next_sequence_ = 1;
+  append({.value_bytes = 99, .producer_id = 1, .producer_epoch = 0, .sequence = 1});
+  value_of(log_->flush());
+  const std::string before = answers();
+  crash();
+  write_file(ring_path(), copy);
+  open();
+  EXPECT_EQ(answers(), before) << "another batch follows its anchor";
+  EXPECT_EQ(report().batches_from_ring, 0);
+}
+
+TEST_F(RingReplayTest, WhatWasOnStableStorageIsNotMadeUpFromIt) {
+  open();
+  append_batches(2);
+  const Buffer copy = read_file(ring_path());
+  value_of(log_->flush());
+  crash();
+  std::filesystem::resize_file(log_path(0), 0);
+  write_file(ring_path(), copy);
+  EXPECT_THAT(try_open(), FailsWith(ErrorCode::KAFKA_STORAGE_ERROR, "acknowledged up to offset 2"));
+  EXPECT_EQ(read_file(log_path(0)).size(), 0U);
+}
+
+TEST_F(RingReplayTest, ATornDrainIsMadeWhole) {
+  namespace fs = std::filesystem;
+  open();
+  append_batches(4);
+  const std::string before = answers();
+  const auto all = value_of(value_of(log_->fetch(Offset(0), {})).read());
+  crash();
+  fs::copy(store_path(), dir_.file("left"), fs::copy_options::recursive);
+  for (std::size_t bytes = 1; bytes < all.size(); bytes += 13) {
+    fs::remove_all(store_path());
+    fs::copy(dir_.file("left"), store_path(), fs::copy_options::recursive);
+    write_file(log_path(0), Bytes(all).first(bytes));
+    open();
+    ASSERT_EQ(answers(), before) << bytes;
+    EXPECT_EQ(report().bytes_cut, 0);
+    crash();
+  }
+}
+
+TEST_F(RingReplayTest, AFullDiskRefusesAppendsOnceTheRingIsFullAndLosesNothing) {
+  store_options_.append_ring_bytes = segment::kRingBytesMin;
+  open();
+  vfs_.plan().add(
+      {.call = IoCall::kWrite, .path_part = ".log", .is_lasting = true, .os_errno = ENOSPC});
+  std::int32_t sequence = 0;
+  const auto try_append = [&] {
+    return log_->append_as_leader(
+        make_batch({.producer_id = 1, .producer_epoch = 0, .sequence = sequence}));
+  };
+  while (try_append()) ++sequence;
+  EXPECT_GT(sequence, 10);
+  EXPECT_THAT(try_append(), FailsWith(ErrorCode::STORAGE_FULL));
+  EXPECT_EQ(log_->ends().log_end, Offset(sequence));
+  const std::string before = answers();
+  vfs_.plan().clear();
+  crash_and_open();
+  EXPECT_EQ(answers(), before);
+  EXPECT_EQ(report().batches_from_ring, sequence);
+  EXPECT_THAT(try_append(), Succeeds());
+}
+
+TEST_F(RingReplayTest, RegionsHaveADescriptorOnceTheyAreInTheLog) {
+  open();
+  append_batches(2);
+  const Fetched in_ring = value_of(log_->fetch(Offset(0), {}));
+  EXPECT_EQ(in_ring.region.file->native_handle(), -1);
+  const Buffer bytes = value_of(in_ring.read());
+  value_of(log_->flush());
+  const Fetched drained = value_of(log_->fetch(Offset(0), {}));
+  EXPECT_GE(drained.region.file->native_handle(), 0);
+  EXPECT_EQ(value_of(drained.read()), bytes);
+  EXPECT_EQ(value_of(in_ring.read()), bytes) << "a region that is held stays readable";
+}
+
+TEST_F(RingReplayTest, ADamagedRingCostsWhatItHeldAndNothingElse) {
+  open();
+  append_batches(1);
+  value_of(log_->flush());
+  append_batches(2);
+  crash();
+  write_file(ring_path(), Buffer(100, std::byte{0xAB}));
+  open();
+  EXPECT_EQ(log_->ends().log_end, Offset(1));
+}
+
+}  // namespace
+}  // namespace oncelog::test
