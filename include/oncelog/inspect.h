@@ -45,9 +45,14 @@ struct Problem {
 /// short index is no problem (its tail may not be written yet), a wrong entry is.
 Result<std::vector<Problem>> verify_partition(const std::string& directory, Vfs* vfs = nullptr);
 
-/// Reads a partition that somebody else may be writing to. The end of the last valid batch is the
-/// high watermark; aborted transactions and the last stable offset come from a scan of the batches.
-/// Not thread-safe.
+/// Partitions whose directories lie in a store's, ascending; nobody need own it.
+Result<std::vector<TopicPartition>> list_partitions(const std::string& directory,
+                                                    Vfs* vfs = nullptr);
+
+/// The read-only open: reads a partition that somebody else may be writing to, that was not closed,
+/// or that is damaged, as far as it is sound. Takes no lock and changes no byte. The end of the
+/// last valid batch is the high watermark; aborted transactions and the last stable offset come
+/// from a scan of the batches. Not thread-safe.
 class PartitionReader {
  public:
   /// UNKNOWN_TOPIC_OR_PARTITION if the directory holds no segment (yet).

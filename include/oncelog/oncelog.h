@@ -9,5 +9,6 @@
 #include "oncelog/partition_log.h"
 #include "oncelog/record.h"
 #include "oncelog/record_builder.h"
+#include "oncelog/repair.h"
 #include "oncelog/store.h"
 #include "oncelog/types.h"

@@ -1,6 +1,9 @@
 // store.h: a directory of partitions with one owner.
 #pragma once
 
+#include <chrono>
+#include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -15,6 +18,52 @@ namespace oncelog {
 namespace store {
 class StoreState;
 }
+
+/// One of the partitions that open_partitions is to open.
+struct PartitionToOpen {
+  TopicPartition name{};
+  PartitionOptions options{};
+};
+
+/// What became of it.
+struct OpenedPartition {
+  TopicPartition name{};
+  Result<std::shared_ptr<PartitionLog>> log{};
+};
+
+/// How far the opening of many partitions is. No number goes back.
+struct RecoveryProgress {
+  std::int64_t bytes_total = 0;  ///< of the `.log` files that were found
+  std::int64_t bytes_done = 0;   ///< read, or known by their seals
+  std::int64_t bytes_read = 0;   ///< of these, read
+  std::int64_t segments_total = 0;
+  std::int64_t segments_done = 0;
+  std::int64_t partitions_total = 0;
+  std::int64_t partitions_done = 0;    ///< open, or refused
+  std::int64_t partitions_failed = 0;  ///< of these, refused
+  std::chrono::nanoseconds elapsed{0};
+
+  /// Bytes read in a second, from the begin up to now.
+  [[nodiscard]] double bytes_per_second() const {
+    const double seconds = std::chrono::duration<double>(elapsed).count();
+    return seconds > 0 ? static_cast<double>(bytes_read) / seconds : 0;
+  }
+};
+
+struct OpenManyOptions {
+  int thread_count = 0;  ///< that read; 0: as many as the machine runs at once
+  /// Called at the begin, about once every `progress_interval`, and once all is done; always on the
+  /// thread that called open_partitions, and with no lock held: it may use the store and the logs
+  /// that are open. Must not throw. Without it that thread reads, too.
+  std::function<void(const RecoveryProgress&)> on_progress{};
+  std::chrono::milliseconds progress_interval{200};
+};
+
+/// What a scrub of one partition has found, or why it could not look.
+struct PartitionScrub {
+  TopicPartition name{};
+  Result<ScrubReport> report{};
+};
 
 /// A directory of partitions, owned by one Store at a time across all processes, a Kafka broker
 /// included. Thread-safe.
@@ -34,6 +83,15 @@ class Store {
   /// changed.
   Result<std::shared_ptr<PartitionLog>> open_partition(const TopicPartition& name,
                                                        PartitionOptions options = {});
+  /// Opens many partitions, each as open_partition does, several at a time: those with the most
+  /// bytes first. One that is refused keeps no other from opening; one that is named twice is
+  /// MISUSE the second time. Answers in the order asked for. The threads end before this returns.
+  std::vector<OpenedPartition> open_partitions(const std::vector<PartitionToOpen>& wanted,
+                                               const OpenManyOptions& options = {});
+  /// The same for all that lie in the directory and are not open, ascending by name. None is
+  /// created. An error only if the directory cannot be read.
+  Result<std::vector<OpenedPartition>> open_all_partitions(const PartitionOptions& partition = {},
+                                                           const OpenManyOptions& options = {});
   /// Makes a partition that must not exist yet (TOPIC_ALREADY_EXISTS) and opens it.
   Result<std::shared_ptr<PartitionLog>> create_partition(const TopicPartition& name,
                                                          PartitionOptions options = {});
@@ -52,9 +110,13 @@ class Store {
   /// Partitions that lie in the directory, open or not, ascending.
   Result<std::vector<TopicPartition>> partitions() const;
 
+  /// PartitionLog::scrub of every open partition, one behind the other, ascending by name. Appends,
+  /// reads and opens go on meanwhile. Changes nothing; findings are no error.
+  std::vector<PartitionScrub> scrub() const;
+
   /// Flushes and closes every partition and records the clean end, for Kafka too unless
-  /// kafka_handover is off. On an error the store is closed all the same, and the next open
-  /// recovers.
+  /// kafka_handover is off. Waits for opens that are under way. On an error the store is closed all
+  /// the same, and the next open recovers.
   Result<void> close();
 
  private:

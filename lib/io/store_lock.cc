@@ -74,4 +74,18 @@ Result<std::unique_ptr<FileLock>> StoreLock::take(Descriptor descriptor, const s
   return fail(ErrorCode::STORE_IN_USE, path, " is owned by ", owner);
 }
 
+Result<void> StoreLock::check_free(const std::string& path) {
+  const Descriptor descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (descriptor.get() < 0) {
+    if (errno == ENOENT) return {};
+    return os_failure(errno, "open", path);
+  }
+  struct flock conflict = whole_file();
+  if (::fcntl(descriptor.get(), F_OFD_GETLK, &conflict) != 0) {
+    return os_failure(errno, "query the lock of", path);
+  }
+  if (conflict.l_type == F_UNLCK) return {};
+  return fail(ErrorCode::STORE_IN_USE, path, " is owned by ", owner_text(descriptor, conflict));
+}
+
 }  // namespace oncelog::io

@@ -20,6 +20,9 @@ class StoreLock final : public FileLock {
   /// Locks the file and notes this process in it; STORE_IN_USE names the owner there is.
   static Result<std::unique_ptr<FileLock>> take(Descriptor descriptor, const std::string& path);
 
+  /// STORE_IN_USE, as take, if somebody has the lock of the file; takes it not and changes nothing.
+  static Result<void> check_free(const std::string& path);
+
   explicit StoreLock(Descriptor descriptor) : descriptor_(std::move(descriptor)) {}
 
  private:

@@ -21,6 +21,7 @@
 #include "log/leader_epochs.h"
 #include "log/log_offsets.h"
 #include "log/log_view.h"
+#include "log/open_progress.h"
 #include "oncelog/options.h"
 #include "oncelog/partition_log.h"
 #include "producer/producer_table.h"
@@ -216,6 +217,7 @@ struct OpenRequest {
   bool was_clean_for_kafka = false;     ///< Kafka's marker stood, without a record of our own
   bool has_foreign_writes = false;      ///< somebody else may have written since our last end
   PartitionCheckpoint checkpoint{};
+  OpenProgress* progress = nullptr;  ///< told while segments are read, if there is one
 };
 Result<std::unique_ptr<LogState>> open_log(const OpenRequest& request,
                                            const LogEnvironment& environment);

@@ -127,6 +127,7 @@ Result<LogScan> scan_from_checkpoint(LogState& state, const OpenRequest& request
   options.keep_from = keep_from(request);
   options.is_clean_end = trust.is_clean;
   options.believes_seals = trust.is_point_known && !request.has_foreign_writes;
+  options.progress = request.progress;
   ONCELOG_TRY(restore_checkpoint(state, content.bases));
   if (state.saved_at) {
     options.replay_from = *state.saved_at;

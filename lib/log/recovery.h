@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "log/log_state.h"
+#include "log/open_progress.h"
 #include "segment/index_builder.h"
 
 namespace oncelog::log {
@@ -55,6 +56,7 @@ struct ScanOptions {
   Offset keep_from{};       ///< checkpoints of producers are kept from the newest below this on
   bool is_clean_end = false;    ///< the files are as a clean close left them
   bool believes_seals = false;  ///< nobody else has written to the log since they were made
+  OpenProgress* progress = nullptr;
 };
 /// Reads every batch of the segments up to the first damage: CRC, order, producers, leader epochs,
 /// indexes. Changes nothing but the producers and the epochs in memory.

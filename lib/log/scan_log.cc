@@ -25,6 +25,7 @@ using record::BatchHeader;
 using segment::BatchScan;
 using segment::IndexBuilder;
 
+constexpr std::int64_t kTellBytes = 1 << 20;  ///< between two words about progress
 constexpr std::int64_t kSegmentBytesMax = std::numeric_limits<std::int32_t>::max();
 
 /// Behind the last byte in `[begin, end)` of a file that is not zero; `begin` if there is none.
@@ -67,6 +68,7 @@ class Scanner {
     }
     for (std::size_t i = 0; i < bases_.size(); ++i) {
       ONCELOG_TRY(scan_segment(i));
+      if (options_.progress != nullptr) options_.progress->segments_done += 1;
       if (scan_.damage) break;
     }
     return std::move(scan_);
@@ -103,6 +105,7 @@ class Scanner {
     std::optional<base::Hasher128> hasher;
     if (gets_seal) hasher.emplace();
     ONCELOG_TRY(scan_batches(index, batches, builder, hasher));
+    tell_read(batches.position());
     if (!scan_.damage && !batches.damage().empty()) {
       note_damage(index, batches.position(), batches.damage());
     }
@@ -132,12 +135,20 @@ class Scanner {
       transactions_.begin(open.producer_id, open.first_offset);
     }
     state_.report.segments_sealed += 1;
+    if (options_.progress != nullptr) options_.progress->bytes_sealed += sealed.contents.bytes;
     scan_.segments.push_back(std::move(sealed.contents));
     scan_.file_bytes.push_back(scan_.segments.back().bytes);
   }
 
+  /// The segment is read up to `position`.
+  void tell_read(std::int64_t position) {
+    if (options_.progress != nullptr) options_.progress->bytes_read += position - told_position_;
+    told_position_ = position;
+  }
+
   Result<void> scan_batches(std::size_t index, BatchScan& batches, IndexBuilder& builder,
                             std::optional<base::Hasher128>& hasher) {
+    told_position_ = 0;
     while (true) {
       ONCELOG_TRY_ASSIGN(const std::optional<RecordBatchView> batch, batches.next());
       if (!batch) return {};
@@ -160,6 +171,7 @@ class Scanner {
           LastBatch{{header.base_offset, header.leader_epoch, header.crc}, header.next_offset()};
       ONCELOG_TRY(save_if_full(state_, *scan_.last_batch, options_.keep_from));
       ++state_.report.batches_read;
+      if (batches.position() - told_position_ >= kTellBytes) tell_read(batches.position());
     }
   }
 
@@ -261,6 +273,7 @@ class Scanner {
   const ScanOptions& options_;
   producer::TransactionTracker transactions_;
   LogScan scan_;
+  std::int64_t told_position_ = 0;  ///< of the segment, up to which the progress is told
 };
 
 }  // namespace

@@ -35,7 +35,8 @@ std::optional<TopicPartition> partition_of(const std::string& going) {
 }  // namespace
 
 Result<void> StoreState::delete_partition(const TopicPartition& name) {
-  const std::scoped_lock lock(mutex_);
+  Lock lock(mutex_);
+  await_opening(lock, name);
   if (is_closed_) return fail(ErrorCode::MISUSE, directory_, ": the store is closed");
   const std::string directory = segment::partition_directory_name(name);
   ONCELOG_TRY_ASSIGN(const auto status, vfs_.status(path(directory)));

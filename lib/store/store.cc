@@ -148,19 +148,26 @@ Result<void> StoreState::believe(const CleanRecord& record) {
 
 Result<std::shared_ptr<PartitionLog>> StoreState::open_partition(const TopicPartition& name,
                                                                  const PartitionOptions& options) {
+  return open_partition(name, options, nullptr);
+}
+
+Result<std::shared_ptr<PartitionLog>> StoreState::open_partition(const TopicPartition& name,
+                                                                 const PartitionOptions& options,
+                                                                 log::OpenProgress* progress) {
   ONCELOG_TRY(check_name(name));
-  const std::scoped_lock lock(mutex_);
-  return open_one(name, options);
+  Lock lock(mutex_);
+  return open_one(lock, name, options, progress);
 }
 
 Result<std::shared_ptr<PartitionLog>> StoreState::create_partition(
     const TopicPartition& name, const PartitionOptions& options) {
   ONCELOG_TRY(check_name(name));
-  const std::scoped_lock lock(mutex_);
+  Lock lock(mutex_);
+  await_opening(lock, name);
   ONCELOG_TRY(check_is_free(name));
   PartitionOptions creating = options;
   creating.create_if_missing = true;
-  return open_one(name, creating);
+  return open_one(lock, name, creating);
 }
 
 /// A directory without a segment, of a partition without a recovery point, is what a creation has
@@ -185,8 +192,12 @@ std::shared_ptr<PartitionLog> StoreState::find_partition(const TopicPartition& n
   return found == open_.end() ? nullptr : found->second.handle;
 }
 
-Result<std::shared_ptr<PartitionLog>> StoreState::open_one(const TopicPartition& name,
-                                                           const PartitionOptions& options) {
+void StoreState::await_opening(Lock& lock, const TopicPartition& name) {
+  opening_ended_.wait(lock, [&] { return !opening_.contains(name); });
+}
+
+Result<log::OpenRequest> StoreState::plan_open(const TopicPartition& name,
+                                               const PartitionOptions& options) {
   if (is_closed_) return fail(ErrorCode::MISUSE, directory_, ": the store is closed");
   if (const auto going = going_.find(name); going != going_.end()) {
     // Its deletion failed half way: the name is not free before it is through.
@@ -202,13 +213,25 @@ Result<std::shared_ptr<PartitionLog>> StoreState::open_one(const TopicPartition&
   request.checkpoint = checkpoints_.find(name);
   const auto clean = clean_ends_.find(name);
   if (clean != clean_ends_.end()) request.clean_end = clean->second;
-  const bool is_unclean = unclean_.contains(name);
-  request.was_clean_for_kafka = had_kafka_marker_ && !request.clean_end && !is_unclean;
+  request.was_clean_for_kafka = had_kafka_marker_ && !request.clean_end && !unclean_.contains(name);
   request.has_foreign_writes = (has_foreign_writes_ || had_kafka_marker_) && !request.clean_end &&
                                !recovered_.contains(name);
+  return request;
+}
 
+Result<std::shared_ptr<PartitionLog>> StoreState::open_one(Lock& lock, const TopicPartition& name,
+                                                           const PartitionOptions& options,
+                                                           log::OpenProgress* progress) {
+  await_opening(lock, name);
+  ONCELOG_TRY_ASSIGN(log::OpenRequest request, plan_open(name, options));
+  request.progress = progress;
+  opening_.insert(name);
+  lock.unlock();
   auto opened =
       log::open_log(request, {vfs_, clock_, checkpoints_, *snapshots_, ring_budget_, options_});
+  lock.lock();
+  opening_.erase(name);
+  opening_ended_.notify_all();
   if (!opened) {
     // It may have got as far as removing Kafka's snapshots: no marker of ours may stand over that.
     if (request.was_clean_for_kafka) unclean_.insert(name);
@@ -216,8 +239,8 @@ Result<std::shared_ptr<PartitionLog>> StoreState::open_one(const TopicPartition&
   }
   std::unique_ptr<log::LogState> state = *std::move(opened);
   for (const std::string& warning : warnings_) state->report.warnings.push_back(warning);
-  if (clean != clean_ends_.end()) clean_ends_.erase(clean);
-  if (!is_unclean) unclean_.insert(name);
+  clean_ends_.erase(name);
+  unclean_.insert(name);
   recovered_.insert(name);
   OpenPartition partition;
   partition.options = options;
@@ -227,7 +250,8 @@ Result<std::shared_ptr<PartitionLog>> StoreState::open_one(const TopicPartition&
 }
 
 Result<std::shared_ptr<PartitionLog>> StoreState::reopen_partition(const TopicPartition& name) {
-  const std::scoped_lock lock(mutex_);
+  Lock lock(mutex_);
+  await_opening(lock, name);
   const auto found = open_.find(name);
   if (found == open_.end()) {
     return fail(ErrorCode::MISUSE, segment::partition_directory_name(name), ": is not open");
@@ -236,7 +260,7 @@ Result<std::shared_ptr<PartitionLog>> StoreState::reopen_partition(const TopicPa
   log::abandon_log(*found->second.state);
   open_.erase(found);
   options.create_if_missing = false;
-  return open_one(name, options);
+  return open_one(lock, name, options);
 }
 
 Result<void> StoreState::close_one(const TopicPartition& name) {
@@ -253,7 +277,8 @@ Result<void> StoreState::close_one(const TopicPartition& name) {
 }
 
 Result<void> StoreState::close_partition(const TopicPartition& name) {
-  const std::scoped_lock lock(mutex_);
+  Lock lock(mutex_);
+  await_opening(lock, name);
   return close_one(name);
 }
 
@@ -271,9 +296,12 @@ Result<std::vector<TopicPartition>> StoreState::partitions() const {
 }
 
 Result<void> StoreState::close() {
-  const std::scoped_lock lock(mutex_);
-  if (is_closed_) return {};
+  Lock lock(mutex_);
   is_closed_ = true;
+  // What is being opened is closed like the others.
+  opening_ended_.wait(lock, [&] { return opening_.empty(); });
+  if (has_ended_) return {};
+  has_ended_ = true;
   Result<void> first_error;
   while (!open_.empty()) {
     auto closed = close_one(TopicPartition(open_.begin()->first));
@@ -348,6 +376,16 @@ Result<std::shared_ptr<PartitionLog>> Store::create_partition(const TopicPartiti
   return state_->create_partition(name, options);
 }
 
+std::vector<OpenedPartition> Store::open_partitions(const std::vector<PartitionToOpen>& wanted,
+                                                    const OpenManyOptions& options) {
+  return state_->open_partitions(wanted, options);
+}
+
+Result<std::vector<OpenedPartition>> Store::open_all_partitions(const PartitionOptions& partition,
+                                                                const OpenManyOptions& options) {
+  return state_->open_all_partitions(partition, options);
+}
+
 std::shared_ptr<PartitionLog> Store::find_partition(const TopicPartition& name) const {
   return state_->find_partition(name);
 }
@@ -365,6 +403,8 @@ Result<void> Store::close_partition(const TopicPartition& name) {
 }
 
 Result<std::vector<TopicPartition>> Store::partitions() const { return state_->partitions(); }
+
+std::vector<PartitionScrub> Store::scrub() const { return state_->scrub(); }
 
 Result<void> Store::close() { return state_->close(); }
 

@@ -1,6 +1,7 @@
 // store_state.h: what a Store owns.
 #pragma once
 
+#include <condition_variable>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -25,6 +26,21 @@ class StoreState {
 
   Result<std::shared_ptr<PartitionLog>> open_partition(const TopicPartition& name,
                                                        const PartitionOptions& options);
+  /// As open_partition, telling how far it is.
+  Result<std::shared_ptr<PartitionLog>> open_partition(const TopicPartition& name,
+                                                       const PartitionOptions& options,
+                                                       log::OpenProgress* progress);
+  std::vector<OpenedPartition> open_partitions(const std::vector<PartitionToOpen>& wanted,
+                                               const OpenManyOptions& options);
+  Result<std::vector<OpenedPartition>> open_all_partitions(const PartitionOptions& partition,
+                                                           const OpenManyOptions& options);
+  std::vector<PartitionScrub> scrub() const;
+  /// `.log` files of a partition's directory, and their bytes; nothing where they cannot be seen.
+  struct LogFiles {
+    std::int64_t count = 0;
+    std::int64_t bytes = 0;
+  };
+  [[nodiscard]] LogFiles measure(const TopicPartition& name) const;
   Result<std::shared_ptr<PartitionLog>> create_partition(const TopicPartition& name,
                                                          const PartitionOptions& options);
   std::shared_ptr<PartitionLog> find_partition(const TopicPartition& name) const;
@@ -54,8 +70,16 @@ class StoreState {
   Result<void> finish_deletion(const TopicPartition& name, const std::string& directory);
   Result<void> remove_partition_files(const std::string& directory);
   Result<void> check_is_free(const TopicPartition& name) const;
-  Result<std::shared_ptr<PartitionLog>> open_one(const TopicPartition& name,
-                                                 const PartitionOptions& options);
+  using Lock = std::unique_lock<std::mutex>;
+  /// Waits while the partition is being opened: until then it is neither open nor closed.
+  void await_opening(Lock& lock, const TopicPartition& name);
+  /// What an open of it needs to know, or why it cannot be. Requires mutex_.
+  Result<log::OpenRequest> plan_open(const TopicPartition& name, const PartitionOptions& options);
+  /// Reads and recovers without the lock, which is held before and behind: others open theirs
+  /// meanwhile.
+  Result<std::shared_ptr<PartitionLog>> open_one(Lock& lock, const TopicPartition& name,
+                                                 const PartitionOptions& options,
+                                                 log::OpenProgress* progress = nullptr);
   Result<void> believe(const CleanRecord& record);
   /// Writes `.clean`, then (if every partition is clean) Kafka's marker by a last rename.
   Result<void> write_clean_end();
@@ -75,11 +99,15 @@ class StoreState {
 
   mutable std::mutex mutex_;
   // ---- mutex_
-  bool is_closed_ = false;
+  bool is_closed_ = false;           ///< nothing is opened any more
+  bool has_ended_ = false;           ///< and the clean end is written, or failed to be
   bool had_kafka_marker_ = false;    ///< Kafka's marker stood when we came
   bool has_foreign_writes_ = false;  ///< our last clean end was not the last write here
   std::map<TopicPartition, log::CleanEnd> clean_ends_;  ///< of partitions that are closed and clean
   std::map<TopicPartition, OpenPartition> open_;
+  std::set<TopicPartition>
+      opening_;  ///< by a thread that does not hold mutex_; touched by no other
+  std::condition_variable opening_ended_;
   std::set<TopicPartition> unclean_;             ///< opened here and not closed cleanly
   std::set<TopicPartition> recovered_;           ///< opened here once
   std::map<TopicPartition, std::string> going_;  ///< being deleted, as directories of this name

@@ -71,11 +71,13 @@ const std::array<ForeignHeader, 8> kForeignHeaders = {{
 
 // Modules with a header that need no test of their own, each with the reason.
 const std::map<std::string, std::string, std::less<>> kNoTestOfItsOwn = {
+    {"lib/inspect/aside_folder.cc", "where a repair puts things: repair_test"},
     {"lib/inspect/batch_replay.cc", "what it replays is shown by partition_reader_test"},
     {"lib/inspect/index_checks.cc", "one rule a test in verify_partition_test"},
     {"lib/inspect/reader_log.cc",
      "half of PartitionReader: partition_reader_test, reader_lookup_test"},
     {"lib/inspect/reader_segment.cc", "half of PartitionReader: reader_fetch_test"},
+    {"lib/inspect/repair_survey.cc", "what a repair plans: repair_test"},
     {"lib/inspect/seal_check.cc", "what verify says of a seal: log/seals_test"},
     {"lib/inspect/segment_list.cc", "names and order: scan_batches_test"},
     {"lib/inspect/segment_scan.cc", "damage and resumption: scan_batches_test"},

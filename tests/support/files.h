@@ -8,6 +8,7 @@
 #include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "oncelog/types.h"
@@ -54,6 +55,18 @@ inline std::map<std::string, std::string> directory_content(const std::string& d
     content[entry.path().lexically_relative(directory).string()] = read_text(entry.path().string());
   }
   return content;
+}
+
+/// The same with when each file was last written; directories as well.
+inline std::map<std::string, std::pair<std::filesystem::file_time_type, std::string>>
+directory_state(const std::string& directory) {
+  std::map<std::string, std::pair<std::filesystem::file_time_type, std::string>> state;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(directory)) {
+    auto& [time, content] = state[entry.path().lexically_relative(directory).string()];
+    time = entry.last_write_time();
+    if (entry.is_regular_file()) content = read_text(entry.path().string());
+  }
+  return state;
 }
 
 inline std::vector<std::string> file_names(const std::string& directory) {

@@ -14,6 +14,7 @@ void add_produce(CLI::App& app, Run& run);
 void add_consume(CLI::App& app, Run& run);
 void add_dump(CLI::App& app, Run& run);
 void add_verify(CLI::App& app, Run& run);
+void add_repair(CLI::App& app, Run& run);
 void add_producers(CLI::App& app, Run& run);
 void add_export_snapshots(CLI::App& app, Run& run);
 void add_shell(CLI::App& app, Run& run);

@@ -31,6 +31,7 @@ int parse_and_run(int argc, char** argv) {
   add_consume(app, run);
   add_dump(app, run);
   add_verify(app, run);
+  add_repair(app, run);
   add_producers(app, run);
   add_export_snapshots(app, run);
   add_shell(app, run);

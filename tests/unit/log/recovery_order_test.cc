@@ -48,6 +48,58 @@ TEST_F(RecoveryOrderTest, AGapBetweenSegmentsBehindTheRecoveryPointEndsTheLog) {
   EXPECT_FALSE(fs::exists(log_path(2)));
 }
 
+TEST_F(RecoveryOrderTest, SegmentsBehindTheDamageAreRefusedOnRequest) {
+  const auto size = static_cast<std::size_t>(std::ssize(make_batch()));
+  options_.config.segment_bytes = static_cast<std::int32_t>(2 * size);
+  options_.level = Level::kWritten;
+  open();
+  for (int i = 0; i < 5; ++i) append();
+  crash();
+  const std::string checkpoint = store_path() + "/recovery-point-offset-checkpoint";
+  write_text(checkpoint, "0\n1\nt 0 0\n");
+  store_options_.refuse_any_damage = true;
+  const std::string sound = read_text(log_path(2));
+  const auto expect_refused = [&] {
+    const auto before = directory_content(directory());
+    EXPECT_THAT(try_open(), FailsWith(ErrorCode::KAFKA_STORAGE_ERROR, "whole batches lie behind"));
+    EXPECT_EQ(directory_content(directory()), before);
+    crash();
+  };
+  fs::resize_file(log_path(2), 2 * size - 1);  // torn, and a segment behind it
+  expect_refused();
+  write_text(log_path(2), sound.substr(0, size));  // nothing is torn: a gap
+  expect_refused();
+  fs::remove(log_path(4));  // what lies behind is gone, too
+  open();
+  EXPECT_EQ(log_->ends().log_end, Offset(3));
+}
+
+TEST_F(RecoveryOrderTest, NothingIsPublishedBeforeItIsSynced) {
+  options_.level = Level::kWritten;
+  const auto size = static_cast<std::size_t>(std::ssize(make_batch()));
+  open();
+  for (int i = 0; i < 4; ++i) append();
+  crash();
+  fs::resize_file(log_path(0), 4 * size - 1);
+  const std::string checkpoint = store_path() + "/recovery-point-offset-checkpoint";
+  const std::string old_point = read_text(checkpoint);
+  // Whichever sync of the log fails, the open does, and claims nothing; the last one is behind the
+  // cut.
+  int syncs = 0;
+  for (bool has_opened = false; !has_opened;) {
+    vfs_.plan().clear();
+    vfs_.plan().add({.call = IoCall::kSync, .path_part = "0.log", .nth = ++syncs});
+    has_opened = try_open().has_value();
+    if (has_opened) break;
+    EXPECT_EQ(read_text(checkpoint), old_point) << "sync " << syncs;
+    crash();
+  }
+  EXPECT_GE(syncs, 3) << "before the scan, and behind the cut";
+  EXPECT_EQ(log_->ends().log_end, Offset(3));
+  EXPECT_EQ(log_->ends().durable_end, Offset(3));
+  EXPECT_EQ(read_text(checkpoint), "0\n1\nt 0 3\n");
+}
+
 TEST_F(RecoveryOrderTest, AFollowersGapSurvivesACrash) {
   options_.config.segment_bytes = 150;
   open();
