@@ -247,9 +247,12 @@ Result<Truncated> PartitionLog::truncate_to(Offset to) {
   ONCELOG_TRY_ASSIGN(log::Cut cut, log::plan_cut(state, to));
   const bool has_replayed_all = !cut.saved_at;
 
-  ONCELOG_TRY(log::poison_if_failed(state, log::write_cut(state, cut, to)));
+  const auto written = log::poison_if_failed(state, log::write_cut(state, cut, to));
 
+  // Also where it has failed: the files may end at the cut by now, and readers are not to be sent
+  // behind it.
   log::apply_cut(state, cut, to);
+  ONCELOG_TRY(written);
   return Truncated{true, has_replayed_all};
 }
 
