@@ -157,6 +157,8 @@ class LogModel {
   /// `segments`: all of the log. Answers the bases of those that go.
   std::vector<Offset> apply_retention(std::vector<ModelSegment> segments,
                                       const ModelRetention& limits, Timestamp now);
+  /// A removal of segments that was interrupted has taken one in the middle, below the log start.
+  void note_hole(Offset begin, Offset end);
   /// Answers who is forgotten, ascending.
   std::vector<ProducerId> expire_producers(Timestamp now);
   /// Producers have been made anew from the batches that are left.
@@ -230,6 +232,7 @@ class LogModel {
     kHighWatermark,
     kLogStart,
     kSegmentsRemoved,  ///< those below `offset`
+    kHole,             ///< the batches of [offset, until) are gone
     kTruncation,
     kFullTruncation,
     kExpiry,

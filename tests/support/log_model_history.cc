@@ -70,6 +70,12 @@ void LogModel::walk_event(State& state, const Event& event) const {
     case EventKind::kSegmentsRemoved:
       state.first_base = event.offset;
       return;
+    case EventKind::kHole:
+      std::erase_if(state.written, [&](std::size_t index) {
+        const Offset base = accepted_[index].base_offset;
+        return base >= event.offset && base < event.until;
+      });
+      return;
     case EventKind::kTruncation:
       return walk_truncation(state, event.offset);
     case EventKind::kFullTruncation:
