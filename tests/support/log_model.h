@@ -6,6 +6,7 @@
 // of lib/. It is slow, and meant to be obviously right.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <optional>
 #include <set>
@@ -277,6 +278,7 @@ class LogModel {
   /// Where the history has led.
   struct State {
     Offset log_start{};
+    std::vector<std::pair<Offset, Offset>> holes{};
     Offset high_watermark{};
     Offset log_end{};
     Offset first_base{};
@@ -314,7 +316,10 @@ class LogModel {
                                               const ModelProducers& closed) const;
   /// Whether the segment of a batch is still there.
   [[nodiscard]] static bool is_left(const State& state, const ModelBatch& batch) {
-    return batch.base_offset >= state.first_base;
+    return batch.base_offset >= state.first_base &&
+           std::ranges::none_of(state.holes, [&](const auto& hole) {
+             return batch.base_offset >= hole.first && batch.base_offset < hole.second;
+           });
   }
   [[nodiscard]] static std::size_t count_expiries(const State& state);
   static void keep_expiries(State& state, std::size_t kept);

@@ -71,10 +71,7 @@ void LogModel::walk_event(State& state, const Event& event) const {
       state.first_base = event.offset;
       return;
     case EventKind::kHole:
-      std::erase_if(state.written, [&](std::size_t index) {
-        const Offset base = accepted_[index].base_offset;
-        return base >= event.offset && base < event.until;
-      });
+      state.holes.emplace_back(event.offset, event.until);
       return;
     case EventKind::kTruncation:
       return walk_truncation(state, event.offset);
