@@ -75,7 +75,6 @@ class HistorySearch {
  private:
   void fit(LogModel& model, ProducersFrom from) const;
   void fit_end(LogModel& model) const;
-  void note_holes(LogModel& model) const;
   void check_files(const LogModel& model) const;
 
   const PartitionLog& log_;
@@ -95,25 +94,8 @@ void HistorySearch::fit_end(LogModel& model) const {
   if (end < model.log_end()) model.truncate_to(end);
 }
 
-/// Names that are removed one by one come back one by one.
-void HistorySearch::note_holes(LogModel& model) const {
-  const std::vector<Offset> bases = log_.segments();
-  for (const Offset base : expected_.first_bases) {
-    const bool is_hole = base > bases.front() && base < log_.ends().log_start &&
-                         !std::ranges::binary_search(bases, base);
-    if (!is_hole) continue;
-    const auto next = expected_.first_bases.upper_bound(base);
-    const auto next_left = std::ranges::upper_bound(bases, base);
-    Offset end = log_.ends().log_end;
-    if (next != expected_.first_bases.end()) end = std::min(end, *next);
-    if (next_left != bases.end()) end = std::min(end, *next_left);
-    model.note_hole(base, end);
-  }
-}
-
 void HistorySearch::fit(LogModel& model, ProducersFrom from) const {
   fit_end(model);
-  note_holes(model);
   const LogEnds ends = log_.ends();
   const std::vector<Offset> bases = log_.segments();
   require(bases.front() == model.first_base() || expected_.first_bases.contains(bases.front()),

@@ -6,7 +6,6 @@
 // of lib/. It is slow, and meant to be obviously right.
 #pragma once
 
-#include <algorithm>
 #include <map>
 #include <optional>
 #include <set>
@@ -158,8 +157,6 @@ class LogModel {
   /// `segments`: all of the log. Answers the bases of those that go.
   std::vector<Offset> apply_retention(std::vector<ModelSegment> segments,
                                       const ModelRetention& limits, Timestamp now);
-  /// A removal of segments that was interrupted has taken one in the middle, below the log start.
-  void note_hole(Offset begin, Offset end);
   /// Answers who is forgotten, ascending.
   std::vector<ProducerId> expire_producers(Timestamp now);
   /// Producers have been made anew from the batches that are left.
@@ -233,7 +230,6 @@ class LogModel {
     kHighWatermark,
     kLogStart,
     kSegmentsRemoved,  ///< those below `offset`
-    kHole,             ///< the batches of [offset, until) are gone
     kTruncation,
     kFullTruncation,
     kExpiry,
@@ -278,7 +274,6 @@ class LogModel {
   /// Where the history has led.
   struct State {
     Offset log_start{};
-    std::vector<std::pair<Offset, Offset>> holes{};
     Offset high_watermark{};
     Offset log_end{};
     Offset first_base{};
@@ -316,10 +311,7 @@ class LogModel {
                                               const ModelProducers& closed) const;
   /// Whether the segment of a batch is still there.
   [[nodiscard]] static bool is_left(const State& state, const ModelBatch& batch) {
-    return batch.base_offset >= state.first_base &&
-           std::ranges::none_of(state.holes, [&](const auto& hole) {
-             return batch.base_offset >= hole.first && batch.base_offset < hole.second;
-           });
+    return batch.base_offset >= state.first_base;
   }
   [[nodiscard]] static std::size_t count_expiries(const State& state);
   static void keep_expiries(State& state, std::size_t kept);

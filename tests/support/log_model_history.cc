@@ -70,9 +70,6 @@ void LogModel::walk_event(State& state, const Event& event) const {
     case EventKind::kSegmentsRemoved:
       state.first_base = event.offset;
       return;
-    case EventKind::kHole:
-      state.holes.emplace_back(event.offset, event.until);
-      return;
     case EventKind::kTruncation:
       return walk_truncation(state, event.offset);
     case EventKind::kFullTruncation:

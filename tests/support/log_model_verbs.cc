@@ -87,10 +87,6 @@ std::vector<Offset> LogModel::apply_retention(std::vector<ModelSegment> segments
   return removed;
 }
 
-void LogModel::note_hole(Offset begin, Offset end) {
-  add_event({.kind = EventKind::kHole, .offset = begin, .until = end});
-}
-
 std::vector<ProducerId> LogModel::expire_producers(Timestamp now) {  // 5.10
   std::vector<ProducerId> expired;
   for (const auto& [id, producer] : producers()) {
