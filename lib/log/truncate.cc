@@ -9,7 +9,8 @@
 // 2 write: newer checkpoints of producers are dropped, the recovery point comes down, both synced;
 //   then files go, from the end downwards. Die here: the log ends where the removal had got to.
 //
-// 3 apply: memory. A failure of 2 poisons the partition: only the disk knows what is left.
+// 3 apply: memory. A failure of 2 poisons the partition, as only the disk knows what is left; a cut
+//   is applied all the same, for those who read below it.
 #include <algorithm>
 
 #include "log/checkpoint.h"
