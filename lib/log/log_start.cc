@@ -30,23 +30,33 @@ std::vector<LeaderEpochStart> apply_raise(LogState& state, Offset to) {
   return state.epochs.entries();
 }
 
+Result<void> check_below(Offset to, Offset high_watermark) {
+  if (to <= high_watermark) return {};
+  return fail(ErrorCode::OFFSET_OUT_OF_RANGE, "log start: ", to, " is above the high watermark ",
+              high_watermark);
+}
+
+/// Holds file_mutex, which keeps truncations out, with everything below `to` on stable storage.
+Result<std::unique_lock<std::mutex>> lock_durable_up_to(LogState& state, Offset to) {
+  while (true) {
+    ONCELOG_TRY(sync_log(state, SyncScope::kLog, to));
+    std::unique_lock files(state.file_mutex);
+    const std::scoped_lock lock(state.writer_mutex);
+    // A store that is closed has given its checkpoint files away.
+    ONCELOG_TRY(check_writable(state));
+    // The end may have come down behind the sync, and gone up again.
+    ONCELOG_TRY(check_below(to, state.offsets.high_watermark()));
+    if (Offset(state.durable_end.load()) >= to) return files;
+  }
+}
+
 }  // namespace
 
 Result<void> raise_log_start(LogState& state, Offset to) {
   const LogEnds ends = state.published.read().ends;
-  if (to > ends.high_watermark) {
-    return fail(ErrorCode::OFFSET_OUT_OF_RANGE, "log start: ", to, " is above the high watermark ",
-                ends.high_watermark);
-  }
+  ONCELOG_TRY(check_below(to, ends.high_watermark));
   if (to <= ends.log_start) return {};
-  ONCELOG_TRY(sync_log(state, SyncScope::kLog, to));
-
-  const std::scoped_lock files(state.file_mutex);
-  {
-    // A store that is closed has given its checkpoint files away.
-    const std::scoped_lock lock(state.writer_mutex);
-    ONCELOG_TRY(check_writable(state));
-  }
+  ONCELOG_TRY_ASSIGN(const auto files, lock_durable_up_to(state, to));
   ONCELOG_TRY(
       poison_unless_full(state, state.environment.checkpoints.save(state.name, {{}, to, {}})));
 

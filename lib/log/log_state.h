@@ -1,8 +1,8 @@
 // log_state.h: what one PartitionLog owns, grouped by who guards it.
 //
-// Locks, in the order in which they may be taken: maintenance_mutex, file_mutex, writer_mutex,
-// wait_mutex. Appenders take the first two only after they have released the writer lock. Readers
-// take none of the first three; a reader that waits for bytes holds wait_mutex.
+// Locks, in the order in which they may be taken: maintenance_mutex, file_mutex, writer_mutex, then
+// one of snapshots_mutex, sync_mutex, wait_mutex. Appenders take the first two only after they have
+// released the writer lock. A fetch takes none but, where it waits for bytes, wait_mutex.
 #pragma once
 
 #include <algorithm>
@@ -84,8 +84,8 @@ struct LogState {
   // ---- maintenance_mutex: checkpoints of producers, and verbs that shrink the log
   mutable std::mutex maintenance_mutex;
 
-  // ---- shared by look-ups in `snapshots` that hold neither of the other locks; alone, it parts
-  // the log from a store that closes
+  // ---- `snapshots`, the pointer: shared by look-ups that let go of the writer lock meanwhile;
+  // held alone, behind maintenance_mutex, it parts the log from a store that closes
   mutable std::shared_mutex snapshots_mutex;
 
   // ---- writer_mutex: the state that a verb checks, writes and applies
@@ -108,15 +108,15 @@ struct LogState {
   // ---- file_mutex: index files, epoch file, syncs, the recovery point
   mutable std::mutex file_mutex;
 
-  // ---- read by anyone, without a lock
+  // ---- read by anyone, without a lock; moved under writer_mutex, if no other is named
   PublishedOffsets published;
   PublishedView view;
-  std::atomic<std::int64_t> durable_end{0};
+  std::atomic<std::int64_t> durable_end{0};     ///< moved under file_mutex, too
   std::atomic<std::int64_t> recovery_point{0};  ///< persistent; moved under file_mutex
   std::atomic<std::int64_t> appended_bytes{0};  ///< since the log was opened
-  std::atomic<std::int64_t> flushed_bytes{0};   ///< of these, below the recovery point
-  std::atomic<std::int64_t> last_flush_ms{0};
-  std::atomic<std::int64_t> saved_bytes{0};    ///< appended when the producers were last saved
+  std::atomic<std::int64_t> flushed_bytes{0};   ///< of these, below the recovery point: file_mutex
+  std::atomic<std::int64_t> last_flush_ms{0};   ///< file_mutex
+  std::atomic<std::int64_t> saved_bytes{0};    ///< when the producers were saved: maintenance_mutex
   std::atomic<std::int64_t> saved_records{0};  ///< the log end then
   std::atomic<std::int64_t> changed_producer_bytes{0};
   std::atomic<bool> is_closed_for_readers{false};

@@ -71,17 +71,32 @@ Trust trust_of(const OpenRequest& request, const std::vector<Offset>& bases) {
   return {bases.back(), false, false};
 }
 
+Result<void> sync_and_drop_cache(Vfs& vfs, const std::string& path) {
+  ONCELOG_TRY_ASSIGN(const auto status, vfs.status(path));
+  if (!status || status->is_directory) return {};
+  ONCELOG_TRY_ASSIGN(const std::unique_ptr<File> file, vfs.open(path, OpenMode::kWrite));
+  ONCELOG_TRY(file->sync());
+  return file->drop_cache(0);
+}
+
 /// After a failed sync the cache may look right and the disk not be: what recovery believes must
-/// come from the disk.
-Result<void> read_from_disk_only(const LogState& state, const std::vector<Offset>& bases,
+/// come from the disk. An index that looks right is not written again, so that goes for indexes,
+/// too, and below the recovery point where there is no seal: an open that died may have made them.
+Result<void> read_from_disk_only(const LogState& state, const DirectoryContent& content,
                                  Offset recovery_point) {
+  const std::vector<Offset>& bases = content.bases;
+  Vfs& vfs = state.environment.vfs;
+  const auto path = [&](std::size_t i, std::string_view suffix) {
+    return state.path(segment::segment_file_name(bases[i], suffix));
+  };
   for (std::size_t i = 0; i < bases.size(); ++i) {
-    if (i + 1 < bases.size() && bases[i + 1] <= recovery_point) continue;
-    const std::string path = state.path(segment::segment_file_name(bases[i], segment::kLogSuffix));
-    ONCELOG_TRY_ASSIGN(const std::unique_ptr<File> file,
-                       state.environment.vfs.open(path, OpenMode::kWrite));
-    ONCELOG_TRY(file->sync());
-    ONCELOG_TRY(file->drop_cache(0));
+    const bool is_below = i + 1 < bases.size() && bases[i + 1] <= recovery_point;
+    if (!is_below) ONCELOG_TRY(sync_and_drop_cache(vfs, path(i, segment::kLogSuffix)));
+    if (is_below && std::ranges::binary_search(content.seals, bases[i])) continue;
+    for (const std::string_view suffix :
+         {segment::kOffsetIndexSuffix, segment::kTimeIndexSuffix, segment::kTxnIndexSuffix}) {
+      ONCELOG_TRY(sync_and_drop_cache(vfs, path(i, suffix)));
+    }
   }
   return {};
 }
@@ -138,6 +153,8 @@ Result<LogScan> scan_from_checkpoint(LogState& state, const OpenRequest& request
       state.report.replayed_from = options.replay_from;
       return scan;
     }
+    // Another open may read what this one could not: nobody is forgotten for it.
+    if (!scan && scan.error().os_errno != 0) return scan;
     // The checkpoint is a shortcut; without it the log alone decides.
     state.report = report;
     state.report.warnings.push_back(scan ? "producer state at offset " +
@@ -402,7 +419,7 @@ Result<void> recover(LogState& state, const OpenRequest& request, const Director
   const Trust trust = trust_of(request, content.bases);
   state.report.was_clean = trust.is_clean;
   if (!trust.is_clean) {
-    ONCELOG_TRY(read_from_disk_only(state, content.bases, trust.recovery_point));
+    ONCELOG_TRY(read_from_disk_only(state, content, trust.recovery_point));
   }
   // Acknowledged batches come to where they belong; that changes nothing, whatever is decided then.
   const bool is_ring_ours = !trust.is_clean && !request.has_foreign_writes;

@@ -31,10 +31,15 @@ class Scrubber {
     ONCELOG_TRY_ASSIGN(const std::vector<Extent> extents, take_extents());
     for (const Extent& one : extents) {
       const std::size_t before = report_.findings.size();
-      if (auto checked = check_segment(one); !checked) return std::unexpected(checked.error());
-      // A verb that shrinks the log may have come in between: then there is nothing to find.
-      if (report_.findings.size() > before && !is_still_there(one)) {
+      auto checked = check_segment(one);
+      if (checked && report_.findings.size() == before) continue;
+      // A verb that shrinks the log may have come in between: then there is nothing to find, and
+      // perhaps nothing to read.
+      ONCELOG_TRY_ASSIGN(const bool is_there, is_still_there(one));
+      if (!is_there) {
         report_.findings.resize(before);
+      } else if (!checked) {
+        return std::unexpected(std::move(checked).error());
       }
     }
     return std::move(report_);
@@ -57,8 +62,12 @@ class Scrubber {
     return extents;
   }
 
-  [[nodiscard]] bool is_still_there(const Extent& extent) const {
+  /// A file of a log that is closed may be another log's by now.
+  [[nodiscard]] Result<bool> is_still_there(const Extent& extent) const {
     const std::scoped_lock lock(state_.writer_mutex);
+    if (state_.is_closed) {
+      return fail(ErrorCode::MISUSE, state_.directory, ": the log is closed");
+    }
     return std::ranges::find(state_.segments, extent.segment) != state_.segments.end();
   }
 

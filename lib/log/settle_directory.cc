@@ -99,6 +99,7 @@ class Settlement {
     }
     std::ranges::sort(content.bases);
     std::ranges::sort(content.kafka_snapshots);
+    std::ranges::sort(content.seals);
     for (const std::string& name : names_) {
       for (const std::string_view suffix :
            {kOffsetIndexSuffix, kTimeIndexSuffix, kTxnIndexSuffix}) {

@@ -9,7 +9,8 @@
 // 2 write: newer checkpoints of producers are dropped, the recovery point comes down, both synced;
 //   then files go, from the end downwards. Die here: the log ends where the removal had got to.
 //
-// 3 apply: memory. A failure of 2 poisons the partition: only the disk knows what is left.
+// 3 apply: memory. A failure of 2 poisons the partition, as only the disk knows what is left; a cut
+//   is applied all the same, for those who read below it.
 #include <algorithm>
 
 #include "log/checkpoint.h"
@@ -252,9 +253,12 @@ Result<Truncated> PartitionLog::truncate_to(Offset to) {
   ONCELOG_TRY_ASSIGN(log::Cut cut, log::plan_cut(state, to));
   const bool has_replayed_all = !cut.saved_at;
 
-  ONCELOG_TRY(log::poison_if_failed(state, log::write_cut(state, cut, to)));
+  const auto written = log::poison_if_failed(state, log::write_cut(state, cut, to));
 
+  // Also where it has failed: the files may end at the cut by now, and readers are not to be sent
+  // behind it.
   log::apply_cut(state, cut, to);
+  ONCELOG_TRY(written);
   return Truncated{true, has_replayed_all};
 }
 

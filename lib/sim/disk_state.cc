@@ -86,14 +86,22 @@ void make_change(std::map<InodeNumber, Inode>& inodes, const Change& change,
       change);
 }
 
-DiskState::DiskState() { inodes_[kRootInode].is_directory = true; }
+DiskState::DiskState() {
+  inodes_[kRootInode].is_directory = true;
+  inodes_[kRootInode].number = kRootInode;
+}
 
 DiskState::DiskState(std::map<InodeNumber, Inode> stored) {
   for (auto& [number, inode] : stored) inode.cached_names.clear();
   std::set<InodeNumber> reached;
   add_reachable(stored, kRootInode, reached);
+  std::set<InodeNumber> numbers;
   for (auto& [number, inode] : stored) {
     if (!reached.contains(number)) continue;
+    // A removal was lost, what was made behind it was not: two files, so two numbers. Nobody has
+    // ever been given the newer one's own.
+    if (!numbers.insert(inode.number).second) inode.number = number;
+    inode.is_number_reused = false;
     std::erase_if(inode.stored_names,
                   [&](const auto& name) { return !stored.contains(name.second); });
     inode.cached = inode.stored;
@@ -160,8 +168,24 @@ std::string DiskState::text_of(const Change& change) const {
       change);
 }
 
-InodeNumber DiskState::create(bool is_directory, std::int64_t now_ms) {
+std::optional<InodeNumber> DiskState::take_old_number() {
+  std::set<InodeNumber> named{kRootInode};
+  for (const auto& [number, inode] : inodes_) {
+    for (const auto& [name, target] : inode.cached_names) named.insert(target);
+  }
+  for (auto& [number, inode] : inodes_) {
+    if (inode.is_number_reused || named.contains(number)) continue;
+    inode.is_number_reused = true;
+    return inode.number;
+  }
+  return std::nullopt;
+}
+
+InodeNumber DiskState::create(bool is_directory, std::int64_t now_ms, OldNumbers old_numbers) {
+  const auto old_number =
+      old_numbers == OldNumbers::kReused ? take_old_number() : std::optional<InodeNumber>();
   Inode& inode = inodes_[next_inode_];
+  inode.number = old_number.value_or(next_inode_);
   inode.is_directory = is_directory;
   inode.modified_ms = now_ms;
   return next_inode_++;
@@ -191,9 +215,7 @@ void DiskState::fail_sync(InodeNumber inode, std::size_t stored_count) {
     if (!is_synced_by(one, inode)) return false;
     const bool is_stored = seen++ < stored_count;
     if (is_stored) make_change(inodes_, one, &Inode::stored, &Inode::stored_names);
-    const bool is_of_file =
-        std::holds_alternative<WriteChange>(one) || std::holds_alternative<ResizeChange>(one);
-    return is_stored || is_of_file;
+    return is_stored || std::holds_alternative<WriteChange>(one);
   });
 }
 
@@ -213,7 +235,7 @@ std::uint64_t DiskState::fingerprint() const {
   };
   for (const auto& [number, inode] : inodes_) {
     add(inode.cached, number);
-    add(inode.stored, inode.cached.size());
+    add(inode.stored, inode.cached.size() * 31 + inode.number);
     add_names(inode.cached_names);
     add_names(inode.stored_names);
   }

@@ -26,6 +26,8 @@ using Names = std::map<std::string, InodeNumber, std::less<>>;
 /// A file or a directory; its name is in the directory that holds it.
 struct Inode {
   bool is_directory = false;
+  InodeNumber number = 0;         ///< what a status answers; a file that is gone may have had it
+  bool is_number_reused = false;  ///< this one is gone, and another has its number
   std::int64_t modified_ms = 0;
   Content cached{};  ///< what reads show
   Content stored{};
@@ -88,14 +90,18 @@ class DiskState {
   /// Equal for disks that read alike and have the same to lose.
   [[nodiscard]] std::uint64_t fingerprint() const;
 
+  /// What becomes of the number of a file that no name leads to any more.
+  enum class OldNumbers : std::uint8_t { kRetired, kReused };
   /// A new file or directory, without a name yet.
-  InodeNumber create(bool is_directory, std::int64_t now_ms);
+  InodeNumber create(bool is_directory, std::int64_t now_ms,
+                     OldNumbers old_numbers = OldNumbers::kRetired);
   /// Makes the change for readers, and keeps it for the next sync of its inode.
   void change(Change made, std::int64_t now_ms);
   /// What waits for a sync of this inode is stored.
   void sync(InodeNumber inode);
-  /// The sync has failed. The first `stored_count` changes have been stored, the others never will
-  /// be, unless they are names: those wait for the next one.
+  /// The sync has failed. The first `stored_count` changes have been stored, bytes among the others
+  /// never will be; names, and lengths that were set, wait for the next one: they are in a journal,
+  /// not in pages.
   void fail_sync(InodeNumber inode, std::size_t stored_count);
   [[nodiscard]] std::size_t count_unsynced(InodeNumber inode) const;
   /// Files and directories that no name leads to go, and what was to be stored of them: for a disk
@@ -105,6 +111,9 @@ class DiskState {
   void drop_cache(InodeNumber file, std::int64_t position);
 
  private:
+  /// The number of a file that has lost its last name; none if there is none.
+  std::optional<InodeNumber> take_old_number();
+
   std::map<InodeNumber, Inode> inodes_;
   InodeNumber next_inode_ = kRootInode + 1;
   std::vector<Change> unsynced_;

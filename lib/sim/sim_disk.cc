@@ -33,7 +33,7 @@ Result<InodeNumber> find_or_create(SimDisk::Core& core, const std::string& path,
   }
   const auto parent = core.state.find_parent(path);
   if (!parent || !may_create) return system_error(ENOENT, IoCall::kOpen, path);
-  const InodeNumber file = core.state.create(false, core.now_ms());
+  const InodeNumber file = core.create(false);
   core.change(LinkChange{parent->first, parent->second, file, {}});
   return file;
 }
@@ -70,7 +70,7 @@ Result<std::optional<FileStatus>> SimDisk::status(const std::string& path) {
   const auto found = core_->state.find(path);
   if (!found) return std::nullopt;
   const Inode& inode = core_->state.at(*found);
-  return FileStatus{inode.is_directory, std::ssize(inode.cached), inode.modified_ms, *found};
+  return FileStatus{inode.is_directory, std::ssize(inode.cached), inode.modified_ms, inode.number};
 }
 
 Result<std::vector<std::string>> SimDisk::list(const std::string& directory) {
@@ -126,7 +126,7 @@ Result<void> SimDisk::create_directory(const std::string& path) {
   const auto parent = core_->state.find_parent(path);
   if (!parent) return system_error(ENOENT, IoCall::kCreateDirectory, path);
   if (verdict.is_skipped) return {};
-  const InodeNumber made = core_->state.create(true, core_->now_ms());
+  const InodeNumber made = core_->create(true);
   core_->change(LinkChange{parent->first, parent->second, made, {}});
   return {};
 }

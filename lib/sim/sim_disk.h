@@ -36,6 +36,8 @@ inline constexpr int kStoppedErrno = 1 << 20;
 struct SimDiskOptions {
   DevicePromises device{};
   const Clock* clock = nullptr;  ///< for modification times; all are 0 without one; not owned
+  /// As most file systems do: a file has the inode number of one that was removed before.
+  bool reuses_inode_numbers = false;
 };
 
 /// A call that may change the disk.

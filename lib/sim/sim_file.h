@@ -54,6 +54,11 @@ struct SimDisk::Core {
   Result<Verdict> admit_change(IoCall call, const std::string& path);
   /// Requires mutex.
   void change(Change made) { state.change(std::move(made), now_ms()); }
+  /// Requires mutex.
+  InodeNumber create(bool is_directory) {
+    using enum DiskState::OldNumbers;
+    return state.create(is_directory, now_ms(), options.reuses_inode_numbers ? kReused : kRetired);
+  }
   /// A sync of what `find` finds under the mutex.
   Result<void> sync(IoCall call, const std::string& path,
                     const std::function<std::optional<InodeNumber>()>& find);

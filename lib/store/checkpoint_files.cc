@@ -38,11 +38,15 @@ log::PartitionCheckpoint CheckpointFiles::find(const TopicPartition& name) const
   return {entry(recovery_points_), entry(log_starts_), entry(high_watermarks_)};
 }
 
-Result<void> CheckpointFiles::write(const Table& table,
-                                    const std::map<TopicPartition, Offset>& offsets) {
+Result<void> CheckpointFiles::write(Table& table, std::map<TopicPartition, Offset> offsets) {
   std::vector<log::OffsetCheckpointEntry> entries;
   for (const auto& [partition, entry] : offsets) entries.push_back({partition, entry});
-  return log::write_offset_checkpoint(vfs_, directory_ + "/" + std::string(table.file), entries);
+  table.is_file_uncertain = true;
+  ONCELOG_TRY(
+      log::write_offset_checkpoint(vfs_, directory_ + "/" + std::string(table.file), entries));
+  table.is_file_uncertain = false;
+  table.offsets = std::move(offsets);
+  return {};
 }
 
 Result<void> CheckpointFiles::remove(const TopicPartition& name) {
@@ -51,24 +55,17 @@ Result<void> CheckpointFiles::remove(const TopicPartition& name) {
     if (!table->offsets.contains(name)) continue;
     std::map<TopicPartition, Offset> offsets = table->offsets;
     offsets.erase(name);
-    ONCELOG_TRY(write(*table, offsets));
-    table->offsets = std::move(offsets);
+    ONCELOG_TRY(write(*table, std::move(offsets)));
   }
   return {};
 }
 
 Result<void> CheckpointFiles::save_entry(Table& table, const TopicPartition& name,
                                          std::optional<Offset> offset) {
-  if (!offset) return {};
-  if (const auto found = table.offsets.find(name);
-      found != table.offsets.end() && found->second == *offset) {
-    return {};
-  }
   std::map<TopicPartition, Offset> offsets = table.offsets;
-  offsets[name] = *offset;
-  ONCELOG_TRY(write(table, offsets));
-  table.offsets = std::move(offsets);
-  return {};
+  if (offset) offsets[name] = *offset;
+  if (offsets == table.offsets && !table.is_file_uncertain) return {};
+  return write(table, std::move(offsets));
 }
 
 Result<void> CheckpointFiles::save(const TopicPartition& name,

@@ -18,6 +18,9 @@ inline constexpr std::string_view kRecoveryPointFile = "recovery-point-offset-ch
 inline constexpr std::string_view kLogStartFile = "log-start-offset-checkpoint";
 inline constexpr std::string_view kHighWatermarkFile = "replication-offset-checkpoint";
 
+/// Invariant: a partition that is opened again after a failed write goes on from what find()
+/// answers,
+///   so the files say the same once the next save has succeeded.
 /// Thread-safe. Lines of partitions that this process has not opened are kept as they were.
 class CheckpointFiles final : public log::CheckpointKeeper {
  public:
@@ -38,10 +41,13 @@ class CheckpointFiles final : public log::CheckpointKeeper {
   struct Table {
     std::string_view file;
     std::map<TopicPartition, Offset> offsets{};
+    /// A write has failed: the file has its offsets or these.
+    bool is_file_uncertain = false;
   };
   Result<void> load_table(Table& table, std::vector<std::string>& unreadable);
-  Result<void> write(const Table& table, const std::map<TopicPartition, Offset>& offsets);
-  /// Writes the file if the entry is new or other than before.
+  /// Writes the file, then takes the offsets over.
+  Result<void> write(Table& table, std::map<TopicPartition, Offset> offsets);
+  /// Writes the file if the entry is new or other than before, or if the file is uncertain.
   Result<void> save_entry(Table& table, const TopicPartition& name, std::optional<Offset> offset);
 
   Vfs& vfs_;

@@ -63,10 +63,13 @@ Result<std::unique_ptr<StoreState>> StoreState::open(const std::string& director
   if (status && !status->is_directory) {
     return fail(ErrorCode::KAFKA_STORAGE_ERROR, directory, ": is not a directory");
   }
-  if (!status) {
-    if (!options.create_if_missing) {
-      return fail(ErrorCode::KAFKA_STORAGE_ERROR, directory, ": no such store");
-    }
+  if (!status && !options.create_if_missing) {
+    return fail(ErrorCode::KAFKA_STORAGE_ERROR, directory, ": no such store");
+  }
+  ONCELOG_TRY_ASSIGN(const auto lock_file, state->vfs_.status(state->path(kLockFile)));
+  if (!lock_file) {
+    // Also where the directory is there: who made it may have died before its name was synced, but
+    // has made no lock file then.
     ONCELOG_TRY(state->vfs_.create_directory(directory));
     ONCELOG_TRY(state->vfs_.sync_directory(directory + "/.."));
   }

@@ -213,6 +213,33 @@ TEST_F(FaultTest, FailureToCutBackPoisons) {
   EXPECT_FALSE(report().cuts.empty());
 }
 
+TEST_F(FaultTest, ACutThatFailedHalfWayIsReadBelow) {
+  open();
+  append_three();
+  plan().add({.call = IoCall::kRename, .path_part = "leader-epoch"});
+  EXPECT_THAT(log_->truncate_to(Offset(2)), FailsWith(ErrorCode::PARTITION_POISONED));
+  expect_poisoned("rename", 2);
+  EXPECT_EQ(fetched(0), (std::vector<std::int64_t>{0, 1})) << "the file ends there";
+  expect_recovers(2, 3);
+}
+
+TEST_F(FaultTest, AnOpenThatCannotReadForgetsNoProducer) {
+  options_.config.segment_bytes = 300;
+  open();
+  append_three();
+  EXPECT_THAT(log_->delete_records(Offset(2)), Succeeds());
+  EXPECT_THAT(log_->checkpoint(), Succeeds());
+  const std::string before = answers();
+  close();
+  store_ = value_of(Store::open(store_path(), store_options_));
+  // The scan fails behind the checkpoint of the producers: a second one without it is no way out.
+  plan().add({.call = IoCall::kOpen, .path_part = "index"});
+  EXPECT_FALSE(try_open());
+  EXPECT_THAT(try_open(), Succeeds());
+  EXPECT_EQ(answers(), before);
+  EXPECT_TRUE(report().replayed_from);
+}
+
 TEST_F(FaultTest, ReadThatFailsHarmsNothing) {
   open();
   append_three();

@@ -1,13 +1,16 @@
 #!/usr/bin/env bash
-# tests/fuzz/run.sh [--seconds N | --runs N | --short] [--fast] [--merge] [THING...]: builds the preset `fuzz` and lets
-# each target (or those named) search, one after the other, from the committed corpus on: N seconds (10 if nothing is
-# said) or N executions. Prints executions, executions a second and coverage of each: edges that were reached, out of all in
-# the program, of which a target needs a part only, and libFuzzer's features (edges, with how often).
+# tests/fuzz/run.sh [--seconds N | --runs N | --short | --coverage] [--fast] [--merge] [THING...]: builds the preset
+# `fuzz` and lets each target (or those named) search, one after the other, from the committed corpus on: N seconds (10
+# if nothing is said) or N executions. Prints executions, executions a second and coverage of each: edges that were
+# reached, out of all in the program, of which a target needs a part only, and libFuzzer's features (edges, with how
+# often).
 #   --short  as many executions as take some seconds, from one seed on and from the committed corpus alone: nearly the
 #            same ones each time, for continuous integration, where a failure should be the change's and not luck's.
 #   --fast   takes the preset `fuzz-fast`, without sanitizers: several times the executions. What it finds is gone over
 #            under the sanitizers by the next run without.
 #   --merge  takes over into the committed corpus what reaches more than it does.
+#   --coverage  no search: which lines of the library files that a target is about its committed corpus reaches, by
+#            the preset `fuzz-coverage`. Needs llvm-19 (`tools/setup coverage`).
 # What is found new stays in build/fuzz/corpus, where the next run goes on. An input that breaks a target is in
 # build/fuzz/found: give it a name that says what it broke, put it into the corpus, then mend what broke. Status 1 if
 # there was one, 3 without clang-19.
@@ -16,19 +19,21 @@ root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 cd "$root"
 
 usage() {
-  echo "usage: tests/fuzz/run.sh [--seconds N | --runs N | --short] [--fast] [--merge] [THING...]" >&2
+  echo "usage: tests/fuzz/run.sh [--seconds N | --runs N | --short | --coverage] [--fast] [--merge] [THING...]" >&2
   exit 2
 }
 limit=(-max_total_time=10)
 merges=
 preset=fuzz
 short=
+coverage=
 things=()
 while [ $# -gt 0 ]; do
   case $1 in
     --seconds) [ $# -ge 2 ] || usage; limit=("-max_total_time=$2"); shift ;;
     --runs) [ $# -ge 2 ] || usage; limit=("-runs=$2"); shift ;;
     --short) short=1 ;;
+    --coverage) coverage=1 preset=fuzz-coverage ;;
     --fast) preset=fuzz-fast ;;
     --merge) merges=1 ;;
     -*) usage ;;
@@ -44,8 +49,57 @@ command -v clang++-19 >/dev/null || {
   echo "tests/fuzz/run.sh: no clang++-19 here; tools/setup installs it where apt-get has it" >&2
   exit 3
 }
+if [ -n "$coverage" ] && ! command -v llvm-cov-19 llvm-profdata-19 >/dev/null; then
+  echo "tests/fuzz/run.sh: no llvm-cov-19 here; tools/setup coverage installs it where apt-get has it" >&2
+  exit 3
+fi
 cmake --preset $preset >/dev/null
-cmake --build --preset $preset
+cmake --build --preset $preset --target "${things[@]/#/fuzz_}"
+
+about() { # the library files whose bytes a target makes up
+  case $1 in
+    batch) echo lib/record/batch_{check,header,view}.cc lib/record/record_codec.cc ;;
+    records) echo lib/record/{record_codec,compression}.cc lib/record/codec_{gzip,lz4,snappy,zstd}.cc ;;
+    committed_records) echo lib/record/{committed_records,record_reader,control_record}.cc ;;
+    segment_scan) echo lib/segment/{batch_scan,header_walk}.cc lib/{record/legacy_message,inspect/scan_batches}.cc ;;
+    checkpoint) echo lib/log/{checkpoint,leader_epochs}.cc ;;
+    clean_record) echo lib/store/clean_record.cc ;;
+    kafka_snapshot | state_rows | lmdb_check) echo "lib/snapshot/$1.cc" ;;
+    fault_plan) echo lib/sim/fault_plan.cc ;;
+    store) echo lib/log/{recovery,scan_log,settle_directory}.cc lib/store/store.cc lib/inspect/*_check*.cc ;;
+    shell_line) echo tools/oncelog/shell_*.cc ;;
+    *) echo "lib/segment/$1.cc" ;;
+  esac
+}
+
+print_coverage() { # of the targets that are named
+  local thing program raw profile
+  mkdir -p build/fuzz/coverage
+  printf '%-18s %-24s %7s %7s %9s\n' target file lines missed covered
+  for thing in "$@"; do
+    program=build/$preset/tests/fuzz/fuzz_$thing
+    raw=build/fuzz/coverage/$thing.profraw
+    profile=build/fuzz/coverage/$thing.profdata
+    LLVM_PROFILE_FILE=$raw "$program" -runs=0 "tests/fuzz/corpus/$thing" >/dev/null 2>&1
+    llvm-profdata-19 merge -sparse -o "$profile" "$raw"
+    # By their last names: how the others begin depends on how they were compiled.
+    llvm-cov-19 report "$program" -instr-profile="$profile" -show-region-summary=false -show-branch-summary=false |
+      awk -v target="$thing" -v wanted="$(about "$thing")" '
+        BEGIN {
+          count = split(wanted, paths, " ")
+          for (i = 1; i <= count; ++i) {
+            sub(".*/", "", paths[i])
+            is_wanted[paths[i]] = 1
+          }
+        }
+        { sub(".*/", "", $1) }
+        is_wanted[$1] { printf "%-18s %-24s %7s %7s %9s\n", target, $1, $(NF - 2), $(NF - 1), $NF }'
+  done
+}
+if [ -n "$coverage" ]; then
+  print_coverage "${things[@]}"
+  exit 0
+fi
 
 bytes_max() { # inputs larger than that only make an execution slower
   case $1 in

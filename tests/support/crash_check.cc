@@ -34,7 +34,111 @@ void check_no_sequence_twice(const PartitionLog& log) {
   }
 }
 
+void check_state(const RecoveredLog& recovered, LogModel& model) {
+  const PartitionLog& log = recovered.log;
+  LogComparison comparison(log, model);
+  comparison.check_state({kLatestTimestamp, kEarliestTimestamp, kMaxTimestamp, recovered.now});
+  for (const Isolation isolation :
+       {Isolation::kReplica, Isolation::kReadUncommitted, Isolation::kReadCommitted}) {
+    comparison.check_read(log.ends().log_start, isolation, 1000);
+  }
+}
+
+/// One history after the other against the log.
+class HistorySearch {
+ public:
+  HistorySearch(const RecoveredLog& recovered, const Expectation& expected, CrashKind kind)
+      : log_(recovered.log), recovered_(recovered), expected_(expected), kind_(kind) {}
+
+  LogModel find() {
+    std::vector<ProducersFrom> sources{ProducersFrom::kHistory};
+    if (kind_ == CrashKind::kOldProducers || expected_.may_forget_producers)
+      sources.push_back(ProducersFrom::kLog);
+    std::string reasons;
+    for (const ProducersFrom from : sources) {
+      // The verb was the more likely through, the more of it is there.
+      for (std::size_t i = expected_.histories.size(); i-- > 0;) {
+        LogModel model = expected_.histories[i];
+        try {
+          fit(model, from);
+          check_files(model);
+          check_no_sequence_twice(log_);
+          return model;
+        } catch (const Disagreement& disagreement) {
+          reasons += "\n  history " + std::to_string(i) + ": " + disagreement.what();
+        }
+      }
+    }
+    throw Disagreement("no history fits" + reasons);
+  }
+
+ private:
+  void fit(LogModel& model, ProducersFrom from) const;
+  void fit_end(LogModel& model) const;
+  void check_files(const LogModel& model) const;
+
+  const PartitionLog& log_;
+  const RecoveredLog& recovered_;
+  const Expectation& expected_;
+  const CrashKind kind_;
+};
+
+/// The end lies anywhere between what was acknowledged and what was submitted.
+void HistorySearch::fit_end(LogModel& model) const {
+  const Offset floor =
+      kind_ == CrashKind::kProcessDeath ? expected_.written_end : expected_.durable_end;
+  const Offset end = log_.ends().log_end;
+  require(end >= floor, "the log ends at " + show(end) + ", acknowledged up to " + show(floor));
+  require(end <= model.log_end(), "the log ends at " + show(end) +
+                                      ", submitted were batches up to " + show(model.log_end()));
+  if (end < model.log_end()) model.truncate_to(end);
+}
+
+void HistorySearch::fit(LogModel& model, ProducersFrom from) const {
+  fit_end(model);
+  const LogEnds ends = log_.ends();
+  const std::vector<Offset> bases = log_.segments();
+  require(bases.front() == model.first_base() || expected_.first_bases.contains(bases.front()),
+          "the first segment is " + show(bases.front()) + ", the oracle says " +
+              show(model.first_base()));
+  require(model.ends_after_reopen(bases).contains({ends.log_start, ends.log_end}),
+          "the log goes from " + show(ends.log_start) + " to " + show(ends.log_end) +
+              ", the oracle says from " + show(model.ends_after_reopen(bases).begin()->first) +
+              " to " + show(model.ends_after_reopen(bases).begin()->second));
+  if (recovered_.options.high_watermark != HighWatermarkPolicy::kManual) {
+    require_equal(ends.high_watermark, ends.log_end, "high watermark after opening");
+  } else {
+    require(model.has_had_high_watermark(ends.high_watermark, ends.log_start, ends.log_end),
+            "high watermark is " + show(ends.high_watermark) + ", where it never was");
+  }
+  require_equal(ends.durable_end, ends.log_end, "durable end after opening");
+  LogComparison comparison(log_, model);
+  if (from == ProducersFrom::kHistory) comparison.settle_expiries();
+  model.note_reopened({log_.recovery_report().was_clean, from, bases, ends});
+  require(model.last_stable_offsets().contains(ends.last_stable_offset),
+          "LSO after opening is " + show(ends.last_stable_offset) + ", the oracle says " +
+              show(*model.last_stable_offsets().begin()));
+  model.settle_last_stable_offset(ends.last_stable_offset);
+  model.settle_leader_epochs(log_.leader_epochs());
+  check_state(recovered_, model);
+}
+
+void HistorySearch::check_files(const LogModel& model) const {
+  const auto problems =
+      require_value(verify_partition(kCrashDirectory, &recovered_.files), "verify");
+  for (const Problem& problem : problems) {
+    // As in LogMachine: epochs that went back, or with the only one dropped (14.7).
+    const bool is_expected = model.has_epochs_gone_back() || model.leader_epochs().empty();
+    if (is_expected && problem.problem.contains("leader epoch is")) continue;
+    throw Disagreement("verify: " + problem.file + ": " + problem.problem);
+  }
+}
+
 }  // namespace
+
+LogModel find_history(const RecoveredLog& recovered, const Expectation& expected, CrashKind kind) {
+  return HistorySearch(recovered, expected, kind).find();
+}
 
 ReopenedLog::ReopenedLog(CrashedDisk disk, const CrashOptions& options, const Expectation& expected,
                          CrashKind kind)
@@ -66,85 +170,11 @@ void ReopenedLog::open() {
 }
 
 void ReopenedLog::choose_history(const Expectation& expected, CrashKind kind) {
-  std::vector<ProducersFrom> sources{ProducersFrom::kHistory};
-  if (kind == CrashKind::kOldProducers || expected.may_forget_producers)
-    sources.push_back(ProducersFrom::kLog);
-  std::string reasons;
-  for (const ProducersFrom from : sources) {
-    // The verb was the more likely through, the more of it is there.
-    for (std::size_t i = expected.histories.size(); i-- > 0;) {
-      model_ = expected.histories[i];
-      try {
-        fit(model_, expected, kind, from);
-        check_files();
-        return check_no_sequence_twice(*log_);
-      } catch (const Disagreement& disagreement) {
-        reasons += "\n  history " + std::to_string(i) + ": " + disagreement.what();
-      }
-    }
-  }
-  throw Disagreement("no history fits" + reasons);
+  model_ = find_history(recovered(), expected, kind);
 }
 
-/// The end lies anywhere between what was acknowledged and what was submitted.
-void ReopenedLog::fit_end(LogModel& model, const Expectation& expected, CrashKind kind) const {
-  const Offset floor =
-      kind == CrashKind::kProcessDeath ? expected.written_end : expected.durable_end;
-  const Offset end = log_->ends().log_end;
-  require(end >= floor, "the log ends at " + show(end) + ", acknowledged up to " + show(floor));
-  require(end <= model.log_end(), "the log ends at " + show(end) +
-                                      ", submitted were batches up to " + show(model.log_end()));
-  if (end < model.log_end()) model.truncate_to(end);
-}
-
-void ReopenedLog::fit(LogModel& model, const Expectation& expected, CrashKind kind,
-                      ProducersFrom from) {
-  fit_end(model, expected, kind);
-  const LogEnds ends = log_->ends();
-  const std::vector<Offset> bases = log_->segments();
-  require(bases.front() == model.first_base() || expected.first_bases.contains(bases.front()),
-          "the first segment is " + show(bases.front()) + ", the oracle says " +
-              show(model.first_base()));
-  require(model.ends_after_reopen(bases).contains({ends.log_start, ends.log_end}),
-          "the log goes from " + show(ends.log_start) + " to " + show(ends.log_end) +
-              ", the oracle says from " + show(model.ends_after_reopen(bases).begin()->first) +
-              " to " + show(model.ends_after_reopen(bases).begin()->second));
-  if (options_.partition.high_watermark != HighWatermarkPolicy::kManual) {
-    require_equal(ends.high_watermark, ends.log_end, "high watermark after opening");
-  } else {
-    require(model.has_had_high_watermark(ends.high_watermark, ends.log_start, ends.log_end),
-            "high watermark is " + show(ends.high_watermark) + ", where it never was");
-  }
-  require_equal(ends.durable_end, ends.log_end, "durable end after opening");
-  LogComparison comparison(*log_, model);
-  if (from == ProducersFrom::kHistory) comparison.settle_expiries();
-  model.note_reopened({log_->recovery_report().was_clean, from, bases, ends});
-  require(model.last_stable_offsets().contains(ends.last_stable_offset),
-          "LSO after opening is " + show(ends.last_stable_offset) + ", the oracle says " +
-              show(*model.last_stable_offsets().begin()));
-  model.settle_last_stable_offset(ends.last_stable_offset);
-  model.settle_leader_epochs(log_->leader_epochs());
-  check_state(model);
-}
-
-void ReopenedLog::check_state(LogModel& model) const {
-  LogComparison comparison(*log_, model);
-  comparison.check_state({kLatestTimestamp, kEarliestTimestamp, kMaxTimestamp, clock_.now()});
-  for (const Isolation isolation :
-       {Isolation::kReplica, Isolation::kReadUncommitted, Isolation::kReadCommitted}) {
-    comparison.check_read(log_->ends().log_start, isolation, 1000);
-  }
-}
-
-void ReopenedLog::check_files() const {
-  const auto problems =
-      require_value(verify_partition(kCrashDirectory, disk_.files.get()), "verify");
-  for (const Problem& problem : problems) {
-    // As in LogMachine: epochs that went back, or with the only one dropped (14.7).
-    const bool is_expected = model_.has_epochs_gone_back() || model_.leader_epochs().empty();
-    if (is_expected && problem.problem.contains("leader epoch is")) continue;
-    throw Disagreement("verify: " + problem.file + ": " + problem.problem);
-  }
+RecoveredLog ReopenedLog::recovered() const {
+  return {*log_, options_.partition, *disk_.files, clock_.now()};
 }
 
 void ReopenedLog::append_next(ProducerId id, bool is_again) {
@@ -184,7 +214,20 @@ void ReopenedLog::append_next(ProducerId id, bool is_again) {
 void ReopenedLog::create_anew() {
   log_ = require_value(store_->create_partition(kCrashPartition, options_.partition), "create");
   model_ = LogModel(options_.partition);
-  check_state(model_);
+  check_state(recovered(), model_);
+}
+
+/// What an image left, and what the open made of it, must have reached the disk by then.
+void ReopenedLog::close_and_lose_power() {
+  require_value(store_->close(), "close");
+  log_.reset();
+  store_.reset();
+  CrashedDisk left;
+  left.files = disk_.files->after_power_loss({});
+  left.producers = disk_.producers->after_crash(left.files.get());
+  disk_ = std::move(left);
+  options_.store.vfs = disk_.files.get();
+  options_.store.snapshots = disk_.producers->store();
 }
 
 void ReopenedLog::check_goes_on() {
@@ -193,11 +236,9 @@ void ReopenedLog::check_goes_on() {
   append_next(ProducerId(1), false);
   append_next(ProducerId(1), true);
   append_next(ProducerId(77), false);
-  check_state(model_);
+  check_state(recovered(), model_);
   const LogEnds before = log_->ends();
-  require_value(store_->close(), "close");
-  log_.reset();
-  store_.reset();
+  close_and_lose_power();
   open();
   require(log_ != nullptr, "the partition is not there after a clean close");
   require(log_->recovery_report().was_clean, "the second open is unclean");

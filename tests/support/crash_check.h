@@ -25,6 +25,7 @@ inline const std::string kCrashDirectory = kCrashStore + "/crash-0";
 struct CrashOptions {
   PartitionOptions partition{};
   StoreOptions store{};
+  bool reuses_inode_numbers = false;  ///< of the disk
 };
 
 /// Everything that a crash leaves: files, and the state of the producers beside them.
@@ -52,28 +53,39 @@ enum class CrashKind : std::uint8_t {
   kOldProducers,
 };
 
+/// A log that was opened behind a crash, and where it lies.
+struct RecoveredLog {
+  const PartitionLog& log;
+  const PartitionOptions& options;
+  sim::SimDisk& files;
+  Timestamp now{};
+};
+
+/// The history that the log turns out to have, of those that are allowed. Throws Disagreement with
+/// every history's reason if none fits.
+[[nodiscard]] LogModel find_history(const RecoveredLog& recovered, const Expectation& expected,
+                                    CrashKind kind);
+
 /// A store that was opened again, with the history that it turned out to have.
 class ReopenedLog {
  public:
-  /// Opens and compares. Throws Disagreement with every history's reason if none fits.
+  /// Opens and compares, as find_history.
   ReopenedLog(CrashedDisk disk, const CrashOptions& options, const Expectation& expected,
               CrashKind kind);
   ~ReopenedLog();
 
   /// The history that fits.
   [[nodiscard]] const LogModel& model() const { return model_; }
-  /// Appends, repeats what was appended last, closes, opens, and compares again. Where there is no
-  /// partition, a new one of that name must meet nothing of an old one.
+  /// Appends, repeats what was appended last, closes, loses power, opens, and compares again. Where
+  /// there is no partition, a new one of that name must meet nothing of an old one.
   void check_goes_on();
 
  private:
   void open();
   void choose_history(const Expectation& expected, CrashKind kind);
-  void fit(LogModel& model, const Expectation& expected, CrashKind kind, ProducersFrom from);
-  void fit_end(LogModel& model, const Expectation& expected, CrashKind kind) const;
-  void check_state(LogModel& model) const;
-  void check_files() const;
+  [[nodiscard]] RecoveredLog recovered() const;
   void create_anew();
+  void close_and_lose_power();
   void append_next(ProducerId id, bool is_again);
 
   CrashedDisk disk_;

@@ -11,6 +11,22 @@ namespace {
 
 constexpr std::int64_t kNow = 1'700'000'000'000;
 
+template <class T>
+T answer_of(Result<T> result, const std::string& verb) {
+  if (!result) throw Refusal(verb, std::move(result).error());
+  if constexpr (!std::is_void_v<T>) return *std::move(result);
+}
+
+/// The test looks for itself: no fault strikes, no call counts.
+class FaultsPaused {
+ public:
+  explicit FaultsPaused(sim::SimDisk& disk) : faults_(disk.faults()) { faults_.set_paused(true); }
+  ~FaultsPaused() { faults_.set_paused(false); }
+
+ private:
+  sim::FaultPlan& faults_;
+};
+
 }  // namespace
 
 CrashedDisk copy_of(const CrashedDisk& disk) {
@@ -29,7 +45,8 @@ CrashedDisk copy_of(const CrashedDisk& disk, const sim::CrashChoice& choice) {
 
 CrashWorld::CrashWorld(const CrashOptions& options)
     : options_(options), clock_(Timestamp(kNow)), model_(options.partition) {
-  disk_.files = std::make_unique<sim::SimDisk>(sim::SimDiskOptions{.device = {}, .clock = &clock_});
+  disk_.files = std::make_unique<sim::SimDisk>(sim::SimDiskOptions{
+      .device = {}, .clock = &clock_, .reuses_inode_numbers = options.reuses_inode_numbers});
   disk_.producers = std::make_unique<sim::MemSnapshotStore>(disk_.files.get());
   options_.store.vfs = disk_.files.get();
   options_.store.clock = &clock_;
@@ -69,6 +86,16 @@ void CrashWorld::add_point(std::string text) {
 
 void CrashWorld::record_points() {
   disk_.files->set_observer([this](const sim::SimCall& call) {
+    if (has_fault_struck()) note_fault();
+    add_point("before call " + std::to_string(call.number) + ", " +
+              std::string(sim::name_of(call.call)) + " " + call.path);
+  });
+}
+
+void CrashWorld::record_points_behind_a_fault() {
+  disk_.files->set_observer([this](const sim::SimCall& call) {
+    if (!has_fault_struck()) return;
+    note_fault();
     add_point("before call " + std::to_string(call.number) + ", " +
               std::string(sim::name_of(call.call)) + " " + call.path);
   });
@@ -85,7 +112,7 @@ std::vector<CrashPoint> CrashWorld::take_points() {
 template <class Verb>
 auto CrashWorld::run(std::vector<LogModel> histories, const Verb& verb) {
   expect(std::move(histories));
-  auto answer = require_value(verb(), "verb");
+  auto answer = answer_of(verb(), "verb");
   model_ = expectation_.histories.back();
   note_done();
   return answer;
@@ -103,6 +130,7 @@ void CrashWorld::lower_ends(Offset to) {
 }
 
 void CrashWorld::note_done() {
+  const FaultsPaused paused(disk());
   const LogEnds ends = log_->ends();
   require_equal(ends.log_end, model_.log_end(), "log end");
   require(ends.durable_end >= expectation_.durable_end, "the durable end went back");
@@ -121,12 +149,61 @@ void CrashWorld::note_done() {
   expect({model_});
 }
 
+// ---- faults
+
+void CrashWorld::add_faults(const std::vector<sim::Fault>& faults) {
+  for (const sim::Fault& fault : faults) disk().faults().add(fault);
+}
+
+bool CrashWorld::has_fault_struck() const {
+  return disk_.files->faults().struck_count() > faults_behind_;
+}
+
+/// Pages whose sync has failed are the cache's only, and an open drops them: what was only written
+/// may be lost with the process.
+void CrashWorld::note_fault() {
+  expectation_.written_end = std::min(expectation_.written_end, expectation_.durable_end);
+  shared_expectation_ = std::make_shared<const Expectation>(expectation_);
+}
+
+void CrashWorld::check_refused(const Refusal& refusal) {
+  const ErrorCode code = refusal.error().code;
+  require(has_fault_struck(), std::string("refused by a sound disk: ") + refusal.what());
+  require(code == ErrorCode::PARTITION_POISONED || code == ErrorCode::KAFKA_STORAGE_ERROR ||
+              code == ErrorCode::STORAGE_FULL,
+          std::string("not the error of a disk: ") + refusal.what());
+  note_fault();
+  if (!log_ || !store_->find_partition(kCrashPartition)) return;
+  const FaultsPaused paused(disk());
+  LogComparison(*log_, model_).check_records(log_->ends().log_start, expectation_.durable_end);
+  for (const std::string& broken : log_->check_invariants()) {
+    throw Disagreement(std::string(refusal.what()) + ", and then: " + broken);
+  }
+  if (code != ErrorCode::PARTITION_POISONED) return;
+  const auto again = log_->append_as_leader(encode(next_batch(1, false, 1), false));
+  require(!again && again.error().code == ErrorCode::PARTITION_POISONED,
+          "a poisoned partition takes a batch");
+}
+
+bool CrashWorld::reopen() {
+  disk().faults().clear();
+  faults_behind_ = disk().faults().struck_count();
+  if (!log_ || !store_->find_partition(kCrashPartition)) return false;
+  note_fault();
+  log_ = answer_of(store_->reopen_partition(kCrashPartition), "reopen_partition");
+  PartitionOptions options = options_.partition;
+  model_ = find_history({*log_, options, disk(), now()}, expectation_, CrashKind::kPowerLoss);
+  durable_end_ = Offset(0);
+  expectation_.durable_end = Offset(0);
+  note_done();
+  return true;
+}
+
 // ---- verbs
 
 void CrashWorld::open() {
-  store_ = require_value(Store::open(kCrashStore, options_.store), "open store");
-  log_ =
-      require_value(store_->open_partition(kCrashPartition, options_.partition), "open partition");
+  store_ = answer_of(Store::open(kCrashStore, options_.store), "open store");
+  log_ = answer_of(store_->open_partition(kCrashPartition, options_.partition), "open partition");
   if (log_->recovery_report().was_created) return note_done();
   const LogEnds ends = log_->ends();
   LogComparison(*log_, model_).settle_expiries();
@@ -137,7 +214,7 @@ void CrashWorld::open() {
 }
 
 void CrashWorld::close() {
-  require_value(store_->close(), "close");
+  answer_of(store_->close(), "close");
   end_process();
 }
 
@@ -222,30 +299,30 @@ void CrashWorld::assign_epoch(int epoch) {
   LogModel after = model_;
   after.assign_epoch(LeaderEpoch(epoch));
   expect({model_, after});
-  require_value(log_->assign_leader_epoch(LeaderEpoch(epoch)), "assign_leader_epoch");
+  answer_of(log_->assign_leader_epoch(LeaderEpoch(epoch)), "assign_leader_epoch");
   model_ = after;
   note_done();
 }
 
 void CrashWorld::set_high_watermark(Offset to) {
-  require_value(log_->set_high_watermark(to), "set_high_watermark");
+  answer_of(log_->set_high_watermark(to), "set_high_watermark");
   model_.set_high_watermark(to);
   note_done();
 }
 
 void CrashWorld::roll() {
-  require_value(log_->roll(), "roll");
+  answer_of(log_->roll(), "roll");
   model_.note_checkpoint(Offset(0), model_.log_end());
   note_done();
 }
 
 void CrashWorld::flush() {
-  require_value(log_->flush(), "flush");
+  answer_of(log_->flush(), "flush");
   note_done();
 }
 
 void CrashWorld::checkpoint() {
-  const Offset at = require_value(log_->checkpoint(), "checkpoint");
+  const Offset at = answer_of(log_->checkpoint(), "checkpoint");
   model_.note_checkpoint(at, at);
   note_done();
 }
@@ -261,7 +338,7 @@ void CrashWorld::truncate_to(Offset to) {
   // Without a checkpoint that is old enough, all that is left is replayed (20.3).
   expectation_.may_forget_producers = !model_.has_checkpoint_for_truncation(to);
   expect({model_, lowered, after});
-  const Truncated cut = require_value(log_->truncate_to(to), "truncate_to");
+  const Truncated cut = answer_of(log_->truncate_to(to), "truncate_to");
   model_ = after;
   if (cut.has_replayed_all) model_.note_replayed();
   LogComparison(*log_, model_).settle_expiries();
@@ -295,7 +372,7 @@ void CrashWorld::truncate_fully(Offset at) {
   for (const Offset base : log_->segments()) expectation_.first_bases.insert(base);
   expectation_.may_forget_producers = true;
   expect(std::move(histories));
-  require_value(log_->truncate_fully_and_start_at(at), "truncate_fully_and_start_at");
+  answer_of(log_->truncate_fully_and_start_at(at), "truncate_fully_and_start_at");
   model_ = after;
   expectation_.written_end = at;
   expectation_.durable_end = at;
@@ -330,7 +407,7 @@ void CrashWorld::apply_retention() {
 void CrashWorld::expire_producers(std::int64_t after_ms) {
   clock_.set(Timestamp(clock_.now().value() + after_ms));
   const auto expected = model_.expire_producers(clock_.now());
-  const auto seen = require_value(log_->expire_producers(), "expire_producers");
+  const auto seen = answer_of(log_->expire_producers(), "expire_producers");
   require(seen == expected, "expire_producers forgets others than the oracle");
   note_done();
 }
@@ -339,7 +416,7 @@ void CrashWorld::delete_partition() {
   log_.reset();
   expectation_.may_be_absent = true;
   expect({model_});
-  require_value(store_->delete_partition(kCrashPartition), "delete_partition");
+  answer_of(store_->delete_partition(kCrashPartition), "delete_partition");
   expectation_.written_end = Offset(0);
   expectation_.durable_end = Offset(0);
   expect({});
@@ -348,7 +425,7 @@ void CrashWorld::delete_partition() {
 void CrashWorld::create_again() {
   model_ = LogModel(options_.partition);
   expect({model_});
-  log_ = require_value(store_->create_partition(kCrashPartition, options_.partition), "create");
+  log_ = answer_of(store_->create_partition(kCrashPartition, options_.partition), "create");
   note_done();
 }
 

@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,18 @@ struct CrashPoint {
   std::shared_ptr<const Expectation> expected{};
 };
 
+/// A verb, or an open, was refused: as it may be where the disk has faults.
+class Refusal : public std::runtime_error {
+ public:
+  Refusal(const std::string& verb, Error error)
+      : std::runtime_error(verb + ": " + error.text()), error_(std::move(error)) {}
+
+  [[nodiscard]] const Error& error() const { return error_; }
+
+ private:
+  Error error_;
+};
+
 class CrashWorld {
  public:
   explicit CrashWorld(const CrashOptions& options);
@@ -27,12 +40,24 @@ class CrashWorld {
              CrashKind kind);
   ~CrashWorld();
 
-  /// From now on each change of the disk is a point.
+  /// From now on each change of the disk is a point; or each behind the first fault that strikes.
   void record_points();
+  void record_points_behind_a_fault();
   /// The points so far, and the present one.
   std::vector<CrashPoint> take_points();
 
-  // ---- verbs: on the log, then on the oracle. Each throws Disagreement if it is refused.
+  // ---- faults: where one strikes, a verb may throw Refusal, and is under way from then on
+
+  /// In the words of sim/fault_plan.h.
+  void add_faults(const std::vector<sim::Fault>& faults);
+  [[nodiscard]] bool has_fault_struck() const;
+  /// Behind a refusal: it is a disk's, what was durable can be read, and poison stays.
+  void check_refused(const Refusal& refusal);
+  /// On a disk that is sound again, in the same process: as behind a loss of power. False where no
+  /// partition is open.
+  bool reopen();
+
+  // ---- verbs: on the log, then on the oracle. Each throws Refusal if it is refused.
 
   void open();
   void close();
@@ -69,6 +94,7 @@ class CrashWorld {
   auto run(const LogModel& after, const Verb& verb);
   void lower_ends(Offset to);
   void note_done();
+  void note_fault();
   void expect(std::vector<LogModel> histories);
   [[nodiscard]] ModelBatch next_batch(int producer, bool is_transactional, int records) const;
   void add_point(std::string text);
@@ -77,7 +103,8 @@ class CrashWorld {
   ManualClock clock_;
   CrashedDisk disk_;
   LogModel model_;
-  Offset durable_end_{};  ///< as the log said last
+  Offset durable_end_{};            ///< as the log said last
+  std::int64_t faults_behind_ = 0;  ///< that struck before the log was reopened
   Expectation expectation_;
   std::shared_ptr<const Expectation> shared_expectation_;
   std::vector<CrashPoint> points_;

@@ -271,6 +271,27 @@ void LogComparison::check_read(Offset from, Isolation isolation, std::int64_t by
   require_equal(seen.size(), expected.size(), "number of records read from " + show(from));
 }
 
+void LogComparison::check_records(Offset from, Offset until) {
+  const std::vector<ModelRead> expected = model_.read(from, until, false);
+  std::size_t seen = 0;
+  for (Offset position = from; position < until;) {
+    const Fetched fetched =
+        require_value(log_.fetch(position, {.isolation = Isolation::kReplica}), "fetch");
+    const std::vector<std::byte> bytes = require_value(fetched.read(), "read");
+    CommittedRecords records(bytes, {}, {.from = position});
+    while (const auto record = require_value(records.next(), "records")) {
+      if (record->offset >= until) break;
+      require(seen < expected.size() && record->offset == expected[seen].offset &&
+                  record->value.transform(as_text) == expected[seen].value,
+              "the record at " + show(record->offset) + " is not the one that was stored");
+      ++seen;
+    }
+    require(records.position() > position, "nothing can be read at " + show(position));
+    position = records.position();
+  }
+  require_equal(seen, expected.size(), "number of records below " + show(until));
+}
+
 void LogComparison::check_budget(Offset from, Isolation isolation, std::int64_t bytes_max) {
   const Offset bound = bound_of(log_.ends(), isolation);
   const auto fetch = [&](std::int64_t bytes, bool min_one_batch) {

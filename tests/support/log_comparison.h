@@ -59,6 +59,8 @@ class LogComparison {
   void settle_expiries();
   /// All records and batches from `from` on, in fetches of `bytes_max`.
   void check_read(Offset from, Isolation isolation, std::int64_t bytes_max);
+  /// Whatever else the log holds, the records of [from, until) are there; `until` is a batch's end.
+  void check_records(Offset from, Offset until);
   /// How much one fetch answers, with and without the right to one whole batch (11.5, 11.7).
   void check_budget(Offset from, Isolation isolation, std::int64_t bytes_max);
 

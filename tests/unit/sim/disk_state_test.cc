@@ -134,6 +134,28 @@ TEST_F(DiskStateTest, WhatNoStoredNameLeadsToIsGoneAfterAStart) {
   EXPECT_EQ(started.at(file).cached, content_of("abc"));
 }
 
+TEST_F(DiskStateTest, NumbersComeAgainIfTheyMay) {
+  using enum DiskState::OldNumbers;
+  const InodeNumber old = make("old");
+  state_.sync(kRootInode);
+  EXPECT_EQ(state_.at(state_.create(false, 7, kReused)).number, 3u) << "all numbers are in use";
+  state_.change(UnlinkChange{kRootInode, "old"}, 7);
+  const InodeNumber retired = make("retired");
+  EXPECT_EQ(state_.at(retired).number, retired);
+  const InodeNumber next = state_.create(false, 7, kReused);
+  EXPECT_EQ(state_.at(next).number, state_.at(old).number);
+  state_.change(LinkChange{kRootInode, "new", next, {}}, 7);
+
+  // The removal is lost, the new name is not: never two files with one number.
+  auto inodes = state_.inodes();
+  make_change(inodes, state_.unsynced().back(), &Inode::stored, &Inode::stored_names);
+  const DiskState both(inodes);
+  EXPECT_EQ(both.at(old).number, old);
+  EXPECT_EQ(both.at(next).number, next);
+  state_.sync(kRootInode);
+  EXPECT_EQ(DiskState(state_.inodes()).at(next).number, old);
+}
+
 TEST_F(DiskStateTest, WhatHasNoNameIsForgottenButWhatMayGetOneIsKept) {
   const InodeNumber file = make("f");
   state_.sync(kRootInode);

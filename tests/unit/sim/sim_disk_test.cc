@@ -91,6 +91,17 @@ TEST_F(SimDiskTest, ListsAndDescribes) {
   EXPECT_NE(file->inode, value_of(disk_.status("/d/a"))->inode);
 }
 
+TEST_F(SimDiskTest, ANewFileMayHaveTheNumberOfOneThatIsGone) {
+  for (const bool is_reused : {false, true}) {
+    SimDisk disk({.reuses_inode_numbers = is_reused});
+    std::ignore = disk.open("/a", OpenMode::kCreate);
+    const auto old = value_of(disk.status("/a"))->inode;
+    EXPECT_THAT(disk.remove("/a"), Succeeds());
+    std::ignore = disk.open("/b", OpenMode::kCreate);
+    EXPECT_EQ(value_of(disk.status("/b"))->inode == old, is_reused);
+  }
+}
+
 TEST_F(SimDiskTest, NamesChangeAndDirectoriesGoWhenEmpty) {
   make("/d/a", "1");
   make("/d/b", "2");

@@ -55,6 +55,16 @@ TEST_F(CheckpointFilesTest, EachOffsetHasItsFile) {
   EXPECT_EQ(again.find(kName).high_watermark, Offset(2));
 }
 
+TEST_F(CheckpointFilesTest, AFileWhoseWriteFailedIsWrittenByTheNextSaveOfAnything) {
+  ASSERT_THAT(files_.save(kName, {Offset(3), Offset(1), Offset(2)}), Succeeds());
+  // Its rename is made, the sync of its name fails: the file has what nobody goes on from.
+  vfs_.plan().add({.call = IoCall::kSyncDirectory});
+  EXPECT_FALSE(files_.save(kName, {{}, Offset(500), {}}));
+  EXPECT_EQ(files_.find(kName).log_start, Offset(1));
+  ASSERT_THAT(files_.save(kName, {Offset(3), {}, {}}), Succeeds());
+  EXPECT_EQ(text(kLogStartFile), "0\n1\nt 0 1\n");
+}
+
 TEST_F(CheckpointFilesTest, WhatIsNotGivenStaysAsItWas) {
   ASSERT_THAT(files_.save(kName, {Offset(3), {}, {}}), Succeeds());
   EXPECT_THAT(test::file_names(dir_.path()), ElementsAre("recovery-point-offset-checkpoint"));

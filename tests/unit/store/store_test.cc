@@ -5,6 +5,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "sim/sim_disk.h"
 #include "store/checkpoint_files.h"
 #include "store/clean_record.h"
 #include "support/log_fixture.h"
@@ -97,6 +98,13 @@ TEST_F(StoreTest, AMissingStoreIsMadeOnlyOnRequest) {
   test::write_text(store_path(), "a file");
   EXPECT_THAT(Store::open(store_path()),
               FailsWith(ErrorCode::KAFKA_STORAGE_ERROR, "not a directory"));
+}
+
+TEST_F(StoreTest, ADirectoryWhoseMakerDiedHasItsNameSynced) {
+  sim::SimDisk disk;
+  ASSERT_THAT(disk.create_directory("/store"), Succeeds());  // and no more than that
+  value_of(Store::open("/store", {.vfs = &disk})).reset();
+  EXPECT_TRUE(value_of(disk.after_power_loss({})->status("/store")));
 }
 
 TEST_F(StoreTest, ListsThePartitionsThatLieInIt) {
