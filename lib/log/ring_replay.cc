@@ -46,17 +46,18 @@ Result<std::optional<RingEntry>> batch_at(const File& log, std::int64_t position
 
 /// Whether the fill's anchor is the batch that the `.log` has there.
 Result<bool> is_anchored(const File& log, const RingContent& ring) {
-  if (!ring.anchor) return true;
-  ONCELOG_TRY_ASSIGN(const auto found, batch_at(log, ring.anchor->position));
-  return found == ring.anchor;
+  if (!ring.fill.anchor) return true;
+  ONCELOG_TRY_ASSIGN(const auto found, batch_at(log, ring.fill.anchor->position));
+  return found == ring.fill.anchor;
 }
 
 /// Indexes of the entries that the `.log` has not: a run up to the end, or none.
 Result<std::vector<std::size_t>> find_missing(const File& log, const RingContent& ring,
                                               Offset recovery_point) {
   std::vector<std::size_t> missing;
-  std::int64_t position = ring.anchor ? ring.anchor->position + ring.anchor->bytes : 0;
-  Offset next = ring.anchor ? ring.anchor->base_offset + 1 : ring.segment_base;
+  std::int64_t position =
+      ring.fill.anchor ? ring.fill.anchor->position + ring.fill.anchor->bytes : 0;
+  Offset next = ring.fill.anchor ? ring.fill.anchor->base_offset + 1 : ring.fill.segment_base;
   for (std::size_t i = 0; i < ring.entries.size(); ++i) {
     const RingEntry& entry = ring.entries[i];
     if (entry.position != position || entry.base_offset < next) break;
@@ -72,7 +73,7 @@ Result<std::vector<std::size_t>> find_missing(const File& log, const RingContent
 
 Result<void> write_missing(LogState& state, const RingContent& ring, Offset recovery_point) {
   const std::string path =
-      state.path(segment::segment_file_name(ring.segment_base, segment::kLogSuffix));
+      state.path(segment::segment_file_name(ring.fill.segment_base, segment::kLogSuffix));
   ONCELOG_TRY_ASSIGN(const auto log, state.environment.vfs.open(path, OpenMode::kWrite));
   ONCELOG_TRY_ASSIGN(const bool is_anchor_there, is_anchored(*log, ring));
   if (!is_anchor_there) return {};
@@ -97,7 +98,7 @@ Result<void> replay_ring(LogState& state, const std::vector<Offset>& bases, Offs
     ONCELOG_TRY_ASSIGN(const auto bytes, read_ring_file(vfs, path, status->bytes));
     const std::optional<RingContent> ring = segment::read_ring(bytes);
     // A roll drains first: a fill of an earlier segment has nothing that is missing.
-    if (ring && ring->segment_base == bases.back()) {
+    if (ring && ring->fill.segment_base == bases.back()) {
       ONCELOG_TRY(write_missing(state, *ring, recovery_point));
     }
   }

@@ -108,22 +108,42 @@ bool AppendRing::fits(std::int64_t bytes, std::size_t batches, bool is_new) cons
   return bytes <= bytes_ - kBody - used - entries * kEntry;
 }
 
-Result<void> AppendRing::begin_fill(Offset segment_base, const std::optional<RingEntry>& anchor) {
-  while (readers_.load() != 0) std::this_thread::yield();
-  std::array<std::byte, kHeaderBytes> header{};
+std::vector<std::byte> encode(const RingFill& fill) {
+  std::vector<std::byte> header(kHeaderBytes);
   base::store_be(header, 0, kMagic);
   base::store_be(header, kVersionAt, kVersion);
-  base::store_be(header, kHasAnchorAt, std::uint32_t{anchor ? 1U : 0U});
+  base::store_be(header, kHasAnchorAt, std::uint32_t{fill.anchor ? 1U : 0U});
+  base::store_be(header, kNonceAt, fill.nonce);
+  base::store_be(header, kSegmentBaseAt, fill.segment_base.value());
+  encode_fields(std::span(header).subspan(kAnchorAt), fill.anchor.value_or(RingEntry{}));
+  base::store_be(header, kHeaderHashAt, base::hash64(Bytes(header).first(kHeaderHashAt)));
+  return header;
+}
+
+std::optional<RingFill> decode_ring_fill(Bytes bytes) {
+  if (bytes.size() < kHeaderBytes || base::load_be<std::uint64_t>(bytes, 0) != kMagic ||
+      base::load_be<std::uint32_t>(bytes, kVersionAt) != kVersion ||
+      base::load_be<std::uint64_t>(bytes, kHeaderHashAt) !=
+          base::hash64(bytes.first(kHeaderHashAt))) {
+    return std::nullopt;
+  }
+  RingFill fill;
+  fill.nonce = base::load_be<std::uint64_t>(bytes, kNonceAt);
+  fill.segment_base = Offset(base::load_be<std::int64_t>(bytes, kSegmentBaseAt));
+  if (base::load_be<std::uint32_t>(bytes, kHasAnchorAt) != 0) {
+    fill.anchor = decode_fields(bytes.subspan(kAnchorAt));
+  }
+  return fill;
+}
+
+Result<void> AppendRing::begin_fill(Offset segment_base, const std::optional<RingEntry>& anchor) {
+  while (readers_.load() != 0) std::this_thread::yield();
   nonce_ += 1;
-  base::store_be(header, kNonceAt, nonce_);
-  base::store_be(header, kSegmentBaseAt, segment_base.value());
-  encode_fields(std::span(header).subspan<kAnchorAt>(), anchor.value_or(RingEntry{}));
-  const std::uint64_t hash = base::hash64(Bytes(header).first(kHeaderHashAt));
-  base::store_be(header, kHeaderHashAt, hash);
+  const std::vector<std::byte> header = encode(RingFill{nonce_, segment_base, anchor});
   ONCELOG_TRY(file_->store(0, header));
   body_bytes_ = 0;
   entries_ = 0;
-  chain_ = hash;
+  chain_ = base::load_be<std::uint64_t>(header, kHeaderHashAt);
   return {};
 }
 
@@ -168,18 +188,11 @@ const std::byte* AppendRing::Reading::bytes() const {
 
 std::optional<RingContent> read_ring(Bytes file) {
   if (std::ssize(file) < kRingBytesMin) return std::nullopt;
-  const std::uint64_t hash = base::load_be<std::uint64_t>(file, kHeaderHashAt);
-  if (base::load_be<std::uint64_t>(file, 0) != kMagic ||
-      base::load_be<std::uint32_t>(file, kVersionAt) != kVersion ||
-      hash != base::hash64(file.first(kHeaderHashAt))) {
-    return std::nullopt;
-  }
+  const std::optional<RingFill> fill = decode_ring_fill(file);
+  if (!fill) return std::nullopt;
   RingContent content;
-  content.segment_base = Offset(base::load_be<std::int64_t>(file, kSegmentBaseAt));
-  if (base::load_be<std::uint32_t>(file, kHasAnchorAt) == 1) {
-    content.anchor = decode_fields(file.subspan(kAnchorAt));
-  }
-  std::uint64_t chain = hash;
+  content.fill = *fill;
+  std::uint64_t chain = base::load_be<std::uint64_t>(file, kHeaderHashAt);
   std::size_t body_at = kBodyAt;
   for (std::size_t at = file.size() - kEntryBytes; at >= body_at; at -= kEntryBytes) {
     const RingEntry entry = decode_fields(file.subspan(at));

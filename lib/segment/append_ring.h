@@ -114,10 +114,21 @@ class AppendRing {
   std::uint64_t nonce_;
 };
 
+/// The header of a fill.
+struct RingFill {
+  std::uint64_t nonce = 0;  ///< another one for each fill
+  Offset segment_base{};
+  std::optional<RingEntry> anchor{};  ///< the last batch of the segment, if it has one
+
+  friend bool operator==(const RingFill&, const RingFill&) = default;
+};
+[[nodiscard]] std::vector<std::byte> encode(const RingFill& fill);
+/// Nothing if the bytes do not begin with one.
+[[nodiscard]] std::optional<RingFill> decode_ring_fill(Bytes bytes);
+
 /// What a ring's file holds.
 struct RingContent {
-  Offset segment_base{};
-  std::optional<RingEntry> anchor{};
+  RingFill fill{};
   std::vector<RingEntry> entries{};  ///< one behind the other, from the anchor on
   std::vector<Bytes> batches{};      ///< their bytes, in the file's
 };

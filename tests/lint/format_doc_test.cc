@@ -16,6 +16,7 @@
 #include "oncelog/record.h"
 #include "oncelog/record_builder.h"
 #include "record/batch_header.h"
+#include "segment/append_ring.h"
 #include "segment/offset_index.h"
 #include "segment/seal.h"
 #include "segment/time_index.h"
@@ -217,6 +218,10 @@ std::optional<ByteVector> transcode(const Block& block, const ByteVector& bytes)
     const auto seal = segment::decode_seal(bytes);
     return seal ? std::optional(segment::encode(*seal)) : std::nullopt;
   }
+  if (block.kind == "ring-fill") {
+    const auto fill = segment::decode_ring_fill(bytes);
+    return fill ? std::optional(segment::encode(*fill)) : std::nullopt;
+  }
   if (block.kind == "clean-record") {
     const auto record = store::decode_clean_record(bytes);
     return record ? std::optional(store::encode_clean_record(*record)) : std::nullopt;
@@ -237,11 +242,14 @@ std::optional<ByteVector> transcode(const Block& block, const ByteVector& bytes)
 TEST(FormatDoc, HasABlockForEveryKindOfFile) {
   std::set<std::string> kinds;
   for (const Block& block : read_blocks()) kinds.insert(block.kind);
-  const std::set<std::string> expected = {
-      "clean-record", "control-batch",      "leader-epochs",     "offset-checkpoint",
-      "offset-index", "partition-metadata", "producer-snapshot", "record-batch",
-      "seal",         "state-checkpoint",   "state-partition",   "state-producer",
-      "state-store",  "time-index",         "transaction-index"};
+  const std::set<std::string> expected = {"clean-record",      "control-batch",
+                                          "leader-epochs",     "offset-checkpoint",
+                                          "offset-index",      "partition-metadata",
+                                          "producer-snapshot", "record-batch",
+                                          "ring-fill",         "seal",
+                                          "state-checkpoint",  "state-partition",
+                                          "state-producer",    "state-store",
+                                          "time-index",        "transaction-index"};
   EXPECT_EQ(kinds, expected);
 }
 

@@ -59,8 +59,8 @@ TEST_F(AppendRingTest, HoldsWhatWasAddedBehindItsAnchor) {
   const RingEntry second = add(13, 100 + first.bytes);
   const auto found = content();
   ASSERT_TRUE(found);
-  EXPECT_EQ(found->segment_base, kBase);
-  EXPECT_EQ(found->anchor, anchor);
+  EXPECT_EQ(found->fill.segment_base, kBase);
+  EXPECT_EQ(found->fill.anchor, anchor);
   EXPECT_THAT(found->entries, ElementsAre(first, second));
   EXPECT_THAT(found->batches, SizeIs(2));
   EXPECT_EQ(Buffer(found->batches[1].begin(), found->batches[1].end()),
