@@ -71,36 +71,6 @@ Trust trust_of(const OpenRequest& request, const std::vector<Offset>& bases) {
   return {bases.back(), false, false};
 }
 
-Result<void> sync_and_drop_cache(Vfs& vfs, const std::string& path) {
-  ONCELOG_TRY_ASSIGN(const auto status, vfs.status(path));
-  if (!status || status->is_directory) return {};
-  ONCELOG_TRY_ASSIGN(const std::unique_ptr<File> file, vfs.open(path, OpenMode::kWrite));
-  ONCELOG_TRY(file->sync());
-  return file->drop_cache(0);
-}
-
-/// After a failed sync the cache may look right and the disk not be: what recovery believes must
-/// come from the disk. An index that looks right is not written again, so that goes for indexes,
-/// too, and below the recovery point where there is no seal: an open that died may have made them.
-Result<void> read_from_disk_only(const LogState& state, const DirectoryContent& content,
-                                 Offset recovery_point) {
-  const std::vector<Offset>& bases = content.bases;
-  Vfs& vfs = state.environment.vfs;
-  const auto path = [&](std::size_t i, std::string_view suffix) {
-    return state.path(segment::segment_file_name(bases[i], suffix));
-  };
-  for (std::size_t i = 0; i < bases.size(); ++i) {
-    const bool is_below = i + 1 < bases.size() && bases[i + 1] <= recovery_point;
-    if (!is_below) ONCELOG_TRY(sync_and_drop_cache(vfs, path(i, segment::kLogSuffix)));
-    if (is_below && std::ranges::binary_search(content.seals, bases[i])) continue;
-    for (const std::string_view suffix :
-         {segment::kOffsetIndexSuffix, segment::kTimeIndexSuffix, segment::kTxnIndexSuffix}) {
-      ONCELOG_TRY(sync_and_drop_cache(vfs, path(i, suffix)));
-    }
-  }
-  return {};
-}
-
 /// Loads the epoch file; answers from which offset on batches may begin epochs that it has not:
 /// all, if the file is of no use. It knows those below the recovery point, and those below its last
 /// start if it was written after that.
@@ -402,17 +372,6 @@ Result<void> begin_at_log_start(LogState& state, Offset log_start) {
   ONCELOG_TRY(state.environment.vfs.sync_directory(state.directory));
   state.segments.push_back(std::move(active));
   return state.environment.checkpoints.save(state.name, {log_start, {}, {}});
-}
-
-/// A ring for the appends of a log whose level is `written`: the others wait for a sync anyway.
-Result<void> use_ring(LogState& state) {
-  const LogEnvironment& environment = state.environment;
-  const bool is_wanted = environment.ring_budget && environment.store.append_ring_bytes > 0;
-  if (*state.options.level != Level::kWritten || !is_wanted) return {};
-  state.ring = std::make_shared<segment::AppendRing>(
-      environment.vfs, state.path(segment::kRingFile), environment.store.append_ring_bytes,
-      environment.ring_budget);
-  return state.active()->use_ring(state.ring);
 }
 
 Result<void> recover(LogState& state, const OpenRequest& request, const DirectoryContent& content) {

@@ -63,4 +63,10 @@ struct ScanOptions {
 Result<LogScan> scan_log(LogState& state, const std::vector<Offset>& bases,
                          const ScanOptions& options);
 
+/// After a failed sync the cache may look right and the disk not be: what recovery believes must
+/// come from the disk. An index that looks right is not written again, so that goes for indexes,
+/// too, and below the recovery point where there is no seal: an open that died may have made them.
+Result<void> read_from_disk_only(const LogState& state, const DirectoryContent& content,
+                                 Offset recovery_point);
+
 }  // namespace oncelog::log

@@ -107,4 +107,14 @@ Result<void> replay_ring(LogState& state, const std::vector<Offset>& bases, Offs
   return vfs.sync_directory(state.directory);
 }
 
+Result<void> use_ring(LogState& state) {
+  const LogEnvironment& environment = state.environment;
+  const bool is_wanted = environment.ring_budget && environment.store.append_ring_bytes > 0;
+  if (*state.options.level != Level::kWritten || !is_wanted) return {};
+  state.ring = std::make_shared<segment::AppendRing>(
+      environment.vfs, state.path(segment::kRingFile), environment.store.append_ring_bytes,
+      environment.ring_budget);
+  return state.active()->use_ring(state.ring);
+}
+
 }  // namespace oncelog::log

@@ -1,4 +1,5 @@
-// ring_replay.h: what a process that died has left in its append ring.
+// ring_replay.h: the append ring at an open: what a process that died has left in it, and the new
+// one.
 #pragma once
 
 #include <vector>
@@ -19,5 +20,8 @@ enum class RingTrust : std::uint8_t {
 /// open.
 Result<void> replay_ring(LogState& state, const std::vector<Offset>& bases, Offset recovery_point,
                          RingTrust trust);
+
+/// A ring for the appends of a log whose level is `written`: the others wait for a sync anyway.
+Result<void> use_ring(LogState& state);
 
 }  // namespace oncelog::log

@@ -283,4 +283,35 @@ Result<LogScan> scan_log(LogState& state, const std::vector<Offset>& bases,
   return Scanner(state, bases, options).run();
 }
 
+namespace {
+
+Result<void> sync_and_drop_cache(Vfs& vfs, const std::string& path) {
+  ONCELOG_TRY_ASSIGN(const auto status, vfs.status(path));
+  if (!status || status->is_directory) return {};
+  ONCELOG_TRY_ASSIGN(const std::unique_ptr<File> file, vfs.open(path, OpenMode::kWrite));
+  ONCELOG_TRY(file->sync());
+  return file->drop_cache(0);
+}
+
+}  // namespace
+
+Result<void> read_from_disk_only(const LogState& state, const DirectoryContent& content,
+                                 Offset recovery_point) {
+  const std::vector<Offset>& bases = content.bases;
+  Vfs& vfs = state.environment.vfs;
+  const auto path = [&](std::size_t i, std::string_view suffix) {
+    return state.path(segment::segment_file_name(bases[i], suffix));
+  };
+  for (std::size_t i = 0; i < bases.size(); ++i) {
+    const bool is_below = i + 1 < bases.size() && bases[i + 1] <= recovery_point;
+    if (!is_below) ONCELOG_TRY(sync_and_drop_cache(vfs, path(i, segment::kLogSuffix)));
+    if (is_below && std::ranges::binary_search(content.seals, bases[i])) continue;
+    for (const std::string_view suffix :
+         {segment::kOffsetIndexSuffix, segment::kTimeIndexSuffix, segment::kTxnIndexSuffix}) {
+      ONCELOG_TRY(sync_and_drop_cache(vfs, path(i, suffix)));
+    }
+  }
+  return {};
+}
+
 }  // namespace oncelog::log

@@ -22,6 +22,12 @@ class RingReplayTest : public LogFixture {
     return directory() + "/" + std::string(segment::kRingFile);
   }
   [[nodiscard]] bool has_ring() const { return std::filesystem::exists(ring_path()); }
+  /// answers(), but for the durable end, which an open moves.
+  [[nodiscard]] std::string answers_now() const {
+    const std::string all = answers();
+    const std::size_t line_end = all.find('\n');
+    return all.substr(0, all.rfind(' ', line_end)) + all.substr(line_end);
+  }
   void append_batches(int count) {
     for (int i = 0; i < count; ++i) {
       append({.producer_id = 1, .producer_epoch = 0, .sequence = next_sequence_++});
@@ -35,9 +41,9 @@ TEST_F(RingReplayTest, AppendsOfLevelWrittenAreNoWritesAndSurviveTheProcess) {
   open();
   append_batches(3);
   EXPECT_EQ(read_file(log_path(0)).size(), 0U);
-  const std::string before = answers();
+  const std::string before = answers_now();
   crash_and_open();
-  EXPECT_EQ(answers(), before);
+  EXPECT_EQ(answers_now(), before);
   EXPECT_EQ(report().batches_from_ring, 3);
   EXPECT_EQ(report().bytes_cut, 0);
   EXPECT_FALSE(has_ring()) << "made again by the first append";
@@ -50,9 +56,9 @@ TEST_F(RingReplayTest, WhatIsInTheLogAlreadyIsNotReplayed) {
   append_batches(2);
   value_of(log_->flush());
   append_batches(2);
-  const std::string before = answers();
+  const std::string before = answers_now();
   crash_and_open();
-  EXPECT_EQ(answers(), before);
+  EXPECT_EQ(answers_now(), before);
   EXPECT_EQ(report().batches_from_ring, 2);
 }
 
@@ -97,6 +103,7 @@ TEST_F(RingReplayTest, WhatATruncationCutsDoesNotComeBack) {
   value_of(log_->truncate_to(Offset(2)));
   crash_and_open();
   EXPECT_EQ(log_->ends().log_end, Offset(2));
+  next_sequence_ = 2;
   append_batches(1);
   EXPECT_THAT(log_->truncate_fully_and_start_at(Offset(2)), Succeeds());
   crash_and_open();
@@ -114,11 +121,11 @@ TEST_F(RingReplayTest, ACopyThatComesBackFillsNothingUp) {
   next_sequence_ = 1;
   append({.value_bytes = 99, .producer_id = 1, .producer_epoch = 0, .sequence = 1});
   value_of(log_->flush());
-  const std::string before = answers();
+  const std::string before = answers_now();
   crash();
   write_file(ring_path(), copy);
   open();
-  EXPECT_EQ(answers(), before) << "another batch follows its anchor";
+  EXPECT_EQ(answers_now(), before) << "another batch follows its anchor";
   EXPECT_EQ(report().batches_from_ring, 0);
 }
 
@@ -138,7 +145,7 @@ TEST_F(RingReplayTest, ATornDrainIsMadeWhole) {
   namespace fs = std::filesystem;
   open();
   append_batches(4);
-  const std::string before = answers();
+  const std::string before = answers_now();
   const auto all = value_of(value_of(log_->fetch(Offset(0), {})).read());
   crash();
   fs::copy(store_path(), dir_.file("left"), fs::copy_options::recursive);
@@ -147,7 +154,7 @@ TEST_F(RingReplayTest, ATornDrainIsMadeWhole) {
     fs::copy(dir_.file("left"), store_path(), fs::copy_options::recursive);
     write_file(log_path(0), Bytes(all).first(bytes));
     open();
-    ASSERT_EQ(answers(), before) << bytes;
+    ASSERT_EQ(answers_now(), before) << bytes;
     EXPECT_EQ(report().bytes_cut, 0);
     crash();
   }
@@ -167,10 +174,10 @@ TEST_F(RingReplayTest, AFullDiskRefusesAppendsOnceTheRingIsFullAndLosesNothing) 
   EXPECT_GT(sequence, 10);
   EXPECT_THAT(try_append(), FailsWith(ErrorCode::STORAGE_FULL));
   EXPECT_EQ(log_->ends().log_end, Offset(sequence));
-  const std::string before = answers();
+  const std::string before = answers_now();
   vfs_.plan().clear();
   crash_and_open();
-  EXPECT_EQ(answers(), before);
+  EXPECT_EQ(answers_now(), before);
   EXPECT_EQ(report().batches_from_ring, sequence);
   EXPECT_THAT(try_append(), Succeeds());
 }
