@@ -89,8 +89,8 @@ Result<WritePlan> plan_write(LogState& state, const AppendExtent& extent,
 
 /// The write beat. A failure leaves no trace: the file is cut back, a new segment removed.
 Result<void> write(LogState& state, const WritePlan& plan, std::span<const BatchHeader> headers,
-                   std::span<const Bytes> parts) {
-  auto written = plan.target->write(headers, parts);
+                   std::span<const Bytes> parts, Level level) {
+  auto written = plan.target->write(headers, parts, level);
   if (written) return {};
   if (plan.is_roll) std::ignore = state.environment.vfs.remove(plan.target->log_path());
   if (written.error().code == ErrorCode::PARTITION_POISONED) {
@@ -143,7 +143,7 @@ struct AppendOutcome {
 };
 
 Result<AppendOutcome> check_write_apply(LogState& state, CheckedBatch& batch,
-                                        producer::Strictness strictness) {
+                                        producer::Strictness strictness, Level level) {
   std::unique_lock lock(state.writer_mutex);
   BatchHeader& header = batch.header;
   ONCELOG_TRY(log::check_writable(state));
@@ -170,7 +170,7 @@ Result<AppendOutcome> check_write_apply(LogState& state, CheckedBatch& batch,
   std::array<std::byte, record::kHeaderBytes> header_bytes;
   record::encode_batch_header(header, header_bytes);
   const std::array<Bytes, 2> parts{Bytes(header_bytes), batch.record_bytes};
-  ONCELOG_TRY(write(state, plan, {&header, 1}, parts));
+  ONCELOG_TRY(write(state, plan, {&header, 1}, parts, level));
 
   apply(state, plan, {&header, 1});
   return AppendOutcome{{header.base_offset, header.last_offset(), false, batch.append_time,
@@ -214,12 +214,12 @@ Result<Appended> append_checked(LogState& state, Bytes bytes, AppendOrigin origi
                 " bytes, segment.bytes is ", config.segment_bytes);
   }
   log::prepare_ring(state);
-  ONCELOG_TRY_ASSIGN(
-      const AppendOutcome outcome,
-      check_write_apply(state, *batch,
-                        origin == AppendOrigin::kClient ? producer::Strictness::kClient
-                                                        : producer::Strictness::kCoordinator));
-  return finish(state, outcome, level.value_or(*state.options.level));
+  const auto strictness = origin == AppendOrigin::kClient ? producer::Strictness::kClient
+                                                          : producer::Strictness::kCoordinator;
+  const Level wanted = level.value_or(*state.options.level);
+  ONCELOG_TRY_ASSIGN(const AppendOutcome outcome,
+                     check_write_apply(state, *batch, strictness, wanted));
+  return finish(state, outcome, wanted);
 }
 
 /// The log start that a follower takes over must lie at or below the high watermark that it takes
@@ -298,6 +298,7 @@ Result<void> check_restart(const LogState& state, std::span<const ReceivedBatch>
 Result<AppendOutcome> check_write_apply_received(LogState& state,
                                                  std::span<const ReceivedBatch> batches,
                                                  const FollowerAppendOptions& options) {
+  const Level level = options.level.value_or(*state.options.level);
   std::vector<BatchHeader> headers;
   std::vector<Bytes> parts;
   AppendExtent extent;
@@ -323,7 +324,7 @@ Result<AppendOutcome> check_write_apply_received(LogState& state,
   ONCELOG_TRY_ASSIGN(WritePlan plan, plan_write(state, extent, std::move(epochs)));
   const bool has_gap = plan.is_roll && extent.first_offset > state.offsets.log_end();
 
-  ONCELOG_TRY(write(state, plan, headers, parts));
+  ONCELOG_TRY(write(state, plan, headers, parts, level));
 
   apply(state, plan, headers);
   return AppendOutcome{

@@ -25,11 +25,14 @@ void LogFile::use_ring(std::shared_ptr<AppendRing> ring, Offset segment_base,
 }
 
 Result<void> LogFile::append(std::span<const record::BatchHeader> headers,
-                             std::span<const Bytes> parts, std::int64_t position) {
+                             std::span<const Bytes> parts, std::int64_t position, Level level) {
   const std::int64_t bytes = size_of(parts);
-  if (!is_drained() && !ring_->fits(bytes, headers.size(), false)) ONCELOG_TRY(drain());
+  const bool may_ring = ring_ && ring_->is_ready() && level == Level::kWritten;
+  if (!is_drained() && !(may_ring && ring_->fits(bytes, headers.size(), false))) {
+    ONCELOG_TRY(drain());
+  }
   const bool is_new = is_drained();
-  if (!ring_ || !ring_->is_ready() || !ring_->fits(bytes, headers.size(), is_new)) {
+  if (!may_ring || !ring_->fits(bytes, headers.size(), is_new)) {
     ONCELOG_TRY(write_file(parts, position));
   } else {
     if (is_new) ONCELOG_TRY(ring_->begin_fill(segment_base_, last_));

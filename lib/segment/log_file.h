@@ -12,6 +12,7 @@
 
 #include "oncelog/error.h"
 #include "oncelog/io.h"
+#include "oncelog/options.h"
 #include "segment/append_ring.h"
 
 namespace oncelog::segment {
@@ -31,10 +32,11 @@ class LogFile final : public File {
   void use_ring(std::shared_ptr<AppendRing> ring, Offset segment_base,
                 const std::optional<RingEntry>& last);
 
-  /// Puts these batches at `position`, behind all others. On an error the file is cut back to what
-  /// was there; PARTITION_POISONED if that fails, too.
+  /// Puts these batches at `position`, behind all others: where the level asks for a sync, into the
+  /// file, because a drain that failed later would refuse what is there already. On an error the
+  /// file is cut back to what was there; PARTITION_POISONED if that fails, too.
   Result<void> append(std::span<const record::BatchHeader> headers, std::span<const Bytes> parts,
-                      std::int64_t position);
+                      std::int64_t position, Level level);
   /// Everything appended is in the file when this returns without an error; else all of it is as
   /// before. PARTITION_POISONED as append().
   Result<void> drain();

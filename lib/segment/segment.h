@@ -94,8 +94,9 @@ class Segment {
   Result<void> use_ring(const std::shared_ptr<AppendRing>& ring);
   /// Puts these batches behind bytes(), into the `.log` or the ring. On an error they are not
   /// there; PARTITION_POISONED if that is not certain.
-  Result<void> write(std::span<const record::BatchHeader> headers, std::span<const Bytes> parts) {
-    return log_->append(headers, parts, bytes());
+  Result<void> write(std::span<const record::BatchHeader> headers, std::span<const Bytes> parts,
+                     Level level) {
+    return log_->append(headers, parts, bytes(), level);
   }
   /// What the ring holds is in the `.log` when this returns without an error.
   Result<void> drain() { return log_->drain(); }

@@ -167,7 +167,7 @@ TEST_F(FaultTest, FailedSyncPoisons) {
 TEST_F(FaultTest, FailedDirectorySyncPoisons) {
   open();
   append_three();
-  plan().add({.call = IoCall::kSyncDirectory, .path_part = "t-0"});
+  plan().add({.call = IoCall::kSyncDirectory, .path_part = "/t-0"});
   EXPECT_THAT(log_->roll(), FailsWith(ErrorCode::PARTITION_POISONED, "sync directory"));
   expect_poisoned("sync directory", 3);
   expect_recovers(3, 3);
@@ -256,7 +256,7 @@ TEST_F(FaultTest, OpenThatFailsCanBeRepeated) {
        {IoCall::kOpen, IoCall::kRead, IoCall::kList, IoCall::kSync, IoCall::kStatus}) {
     crash();
     store_ = value_of(Store::open(store_path(), store_options_));
-    plan().add({.call = call, .path_part = "t-0"});
+    plan().add({.call = call, .path_part = "/t-0"});
     EXPECT_FALSE(try_open());
     plan().clear();
     EXPECT_THAT(try_open(), Succeeds());

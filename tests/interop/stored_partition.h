@@ -48,7 +48,10 @@ class StoredPartition {
   void advance_clock(std::int64_t ms) { clock_.set(clock_.now() + ms); }
   [[nodiscard]] const std::string& directory() const { return directory_; }
   [[nodiscard]] std::string partition_directory() const { return directory_ + "/t-0"; }
-  [[nodiscard]] Json report() const { return report_log(*log_, partition_directory()); }
+  [[nodiscard]] Json report() const {
+    value_of(log_->drain());
+    return report_log(*log_, partition_directory());
+  }
 
  private:
   std::string directory_;

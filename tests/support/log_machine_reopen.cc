@@ -28,6 +28,9 @@ std::vector<std::string> files_with(const std::string& directory,
 
 void LogMachine::run_reopen(bool is_clean) {
   ReopenCase reopened{.is_clean = is_clean, .bases = log_->segments()};
+  const bool is_torn = !is_clean && choice(1) % 2 == 1;
+  // What the ring holds would be written over what is torn.
+  if (is_torn) require_value(log_->drain(), "drain");
   const std::shared_ptr<PartitionLog> old = std::exchange(log_, nullptr);
   if (is_clean && is_rare(0, 4)) {
     require_value(store_->close_partition(name_), "close partition");
@@ -36,7 +39,7 @@ void LogMachine::run_reopen(bool is_clean) {
     store_.reset();
   }
   check_closed(*old);
-  if (!is_clean && choice(1) % 2 == 1) reopened.torn_bytes = tear_tail();
+  if (is_torn) reopened.torn_bytes = tear_tail();
   if (choice(2) % 2 == 1) damage_indexes();
   const bool is_state_wanted = state_mode_ == StateMode::kKept && !is_rare(8, 8);
   if (!store_ && has_state_store() && !is_state_wanted) {

@@ -108,7 +108,9 @@ Result<void> open_and_produce(const ProduceFlags& flags) {
   StatsFile stats;
   ONCELOG_TRY(stats.open(flags.stats));
 
-  ONCELOG_TRY_ASSIGN(const auto store, Store::open(flags.directory));
+  StoreOptions store_options;
+  store_options.append_ring_bytes = 0;  // consumers in other processes follow the files
+  ONCELOG_TRY_ASSIGN(const auto store, Store::open(flags.directory, store_options));
   ONCELOG_TRY_ASSIGN(const auto log, store->open_partition(*name, options));
   Result<void> outcome = produce_lines(*log, flags, stats);
   const Result<void> closed = store->close();

@@ -140,7 +140,7 @@ TEST_F(AdoptSnapshotTest, AnOpenThatWasInterruptedForgetsNobody) {
 TEST_F(AdoptSnapshotTest, WhatOnlyASnapshotKnowsIsSavedBeforeItGoes) {
   store_options_.producer_state = ProducerStateStore::kLmdb;
   write_snapshot(1, {{ProducerId(1), entry_of(0, 0)}, {ProducerId(2), entry_of(0, 8)}});
-  vfs_.plan().add({.call = IoCall::kSyncDirectory, .path_part = "t-0"});
+  vfs_.plan().add({.call = IoCall::kSyncDirectory, .path_part = "/t-0"});
   EXPECT_FALSE(try_open()) << "behind the removal of the snapshot";
   EXPECT_FALSE(std::filesystem::exists(file(1, segment::kSnapshotSuffix)));
   crash();

@@ -133,7 +133,7 @@ TEST_F(FlushTest, AFailedCheckpointPoisonsUnlessItOnlyLackedSpace) {
 TEST_F(FlushTest, AFailedSyncOfTheDirectoryPoisons) {
   open();
   append_many(1);
-  vfs_.plan().add({.call = IoCall::kSyncDirectory, .path_part = "t-0"});
+  vfs_.plan().add({.call = IoCall::kSyncDirectory, .path_part = "/t-0"});
   EXPECT_THAT(log_->roll(), FailsWith(ErrorCode::PARTITION_POISONED));
 }
 

@@ -25,12 +25,12 @@ class LogFileTest : public testing::Test {
     log_.use_ring(ring_, Offset(0), {});
   }
 
-  Result<void> append(std::size_t value_bytes = 10) {
+  Result<void> append(std::size_t value_bytes = 10, Level level = Level::kWritten) {
     const test::BatchSpec spec{.base = next_, .value_bytes = value_bytes};
     const record::BatchHeader header = make_header(spec);
     const Buffer batch = make_batch(spec);
     const Bytes bytes = batch;
-    auto appended = log_.append({&header, 1}, {&bytes, 1}, std::ssize(all_));
+    auto appended = log_.append({&header, 1}, {&bytes, 1}, std::ssize(all_), level);
     if (!appended) return appended;
     all_.insert(all_.end(), batch.begin(), batch.end());
     ++next_;
@@ -84,12 +84,22 @@ TEST_F(LogFileTest, ABatchLargerThanTheRingGoesBehindWhatItHolds) {
   expect_reads();
 }
 
+TEST_F(LogFileTest, WhatWillBeSyncedGoesPastTheRing) {
+  ASSERT_THAT(append(), Succeeds());
+  ASSERT_THAT(append(10, Level::kDurable), Succeeds());
+  EXPECT_EQ(file_bytes(), std::ssize(all_));
+  disk_.faults().add({.call = sim::IoCall::kWrite, .path_part = "/log"});
+  EXPECT_THAT(append(10, Level::kDurable), FailsWith(ErrorCode::KAFKA_STORAGE_ERROR));
+  EXPECT_EQ(file_bytes(), std::ssize(all_)) << "refused, it is not there";
+  expect_reads();
+}
+
 TEST_F(LogFileTest, WithoutARingEachAppendIsAWrite) {
   LogFile plain(value_of(disk_.open("/plain", OpenMode::kCreate)), "/plain");
   const record::BatchHeader header = make_header({});
   const Buffer batch = make_batch();
   const Bytes bytes = batch;
-  ASSERT_THAT(plain.append({&header, 1}, {&bytes, 1}, 0), Succeeds());
+  ASSERT_THAT(plain.append({&header, 1}, {&bytes, 1}, 0, Level::kWritten), Succeeds());
   EXPECT_EQ(value_of(plain.file()->size()), std::ssize(batch));
 }
 

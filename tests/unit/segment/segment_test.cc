@@ -35,7 +35,7 @@ class SegmentTest : public testing::Test {
   }
   Result<void> write(std::span<const Bytes> batch) {
     const record::BatchHeader header = test::header_of(batch[0]);
-    return segment_->write({&header, 1}, batch);
+    return segment_->write({&header, 1}, batch, Level::kDurable);
   }
   /// Writes and applies a batch at the end, as an append does.
   void append(BatchSpec spec = {}) {

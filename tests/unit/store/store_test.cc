@@ -263,7 +263,7 @@ TEST_F(StoreTest, APartitionThatCannotBeClosedIsRecoveredAndTheOthersAreClean) {
   open();
   open_partition({"u", 3});
   append();
-  vfs_.plan().add({.call = test::IoCall::kSync, .path_part = "t-0"});
+  vfs_.plan().add({.call = test::IoCall::kSync, .path_part = "/t-0"});
   EXPECT_THAT(store_->close(), FailsWith(ErrorCode::PARTITION_POISONED));
   EXPECT_FALSE(has_kafka_marker());
   crash();
