@@ -138,6 +138,7 @@ Result<std::vector<Offset>> apply_retention(LogState& state) {
   {
     const std::scoped_lock lock(state.writer_mutex);
     ONCELOG_TRY(check_writable(state));
+    ONCELOG_TRY(drain_ring(state));  // a file's time says when it was last appended to
   }
   Segments segments = present_segments(state);
   ONCELOG_TRY_ASSIGN(const std::size_t count,

@@ -107,6 +107,7 @@ void LogMachine::run_delete_records() {
 }
 
 std::vector<ModelSegment> LogMachine::segments_on_disk() const {
+  require_value(log_->drain(), "drain");
   std::vector<ModelSegment> segments;
   for (const Offset base : log_->segments()) {
     std::string digits = show(base);

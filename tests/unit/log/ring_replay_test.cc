@@ -195,6 +195,19 @@ TEST_F(RingReplayTest, RegionsHaveADescriptorOnceTheyAreInTheLog) {
   EXPECT_EQ(value_of(in_ring.read()), bytes) << "a region that is held stays readable";
 }
 
+TEST_F(RingReplayTest, RetentionKnowsWhenABatchWithoutATimeWasAppended) {
+  options_.config.retention_ms = 1000;
+  options_.high_watermark = HighWatermarkPolicy::kLogEnd;
+  open();
+  const auto now = std::chrono::system_clock::now();
+  std::filesystem::last_write_time(log_path(0),
+                                   std::chrono::file_clock::from_sys(now - std::chrono::hours(1)));
+  append({.timestamp = -1});
+  clock_.set(Timestamp(
+      std::chrono::duration_cast<std::chrono::milliseconds>(now.time_since_epoch()).count()));
+  EXPECT_THAT(value_of(log_->apply_retention()), testing::IsEmpty());
+}
+
 TEST_F(RingReplayTest, ADamagedRingCostsWhatItHeldAndNothingElse) {
   open();
   append_batches(1);
