@@ -75,7 +75,7 @@ struct FetchOptions {
 /// Bytes of whole batches (the last may be partial, as in Kafka), still in their file.
 struct FileRegion {
   std::shared_ptr<const File>
-      file{};          ///< stays readable as long as this is held, whatever happens to the log
+      file{};          ///< readable while held; no native_handle() while bytes are in the ring
   std::string path{};  ///< for messages
   std::int64_t position = 0;
   std::int64_t bytes = 0;

@@ -24,8 +24,9 @@ class PosixMappedFile final : public MappedFile {
   [[nodiscard]] Bytes bytes() const override { return {data(), region_.get_size()}; }
 
   Result<void> store(std::int64_t position, Bytes bytes) override {
-    // The process may end anywhere: what is stored later must not be there earlier.
-    std::atomic_thread_fence(std::memory_order_release);
+    // The process may end anywhere: the compiler must not move a later store before this one. No
+    // other order counts: whoever looks after the end sees what this thread had got to.
+    std::atomic_signal_fence(std::memory_order_release);
     std::memcpy(data() + position, bytes.data(), bytes.size());
     return {};
   }

@@ -46,8 +46,8 @@ class OpenMany {
     // The largest first: else the last thread may begin it when all others have ended.
     order_.resize(tasks_.size());
     std::iota(order_.begin(), order_.end(), std::size_t{0});
-    std::ranges::stable_sort(order_, std::ranges::greater{},
-                             [&](std::size_t i) { return tasks_[i]->files.bytes; });
+    std::ranges::sort(order_, std::ranges::greater{},
+                      [&](std::size_t i) { return tasks_[i]->files.bytes; });
   }
 
   std::vector<OpenedPartition> run() {
