@@ -16,15 +16,17 @@ namespace {
 using record::BatchHeader;
 using snapshot::CheckpointInfo;
 
-constexpr std::int64_t kIndexBytesMax = std::int64_t{1} << 30;
+constexpr std::int64_t kIndexBytesMax = 64 << 20;
 
 /// Where in the segment a batch with this offset can begin at the earliest, as its index says.
 Result<std::int64_t> position_hint(const LogState& state, Offset base, Offset offset) {
-  ONCELOG_TRY_ASSIGN(
-      const auto bytes,
-      read_small_file(state.environment.vfs,
-                      state.path(segment::segment_file_name(base, segment::kOffsetIndexSuffix)),
-                      kIndexBytesMax));
+  Vfs& vfs = state.environment.vfs;
+  const std::string path =
+      state.path(segment::segment_file_name(base, segment::kOffsetIndexSuffix));
+  ONCELOG_TRY_ASSIGN(const auto status, vfs.status(path));
+  // Without a hint it only takes longer, and a file of that size is no index.
+  if (!status || status->bytes > kIndexBytesMax) return 0;
+  ONCELOG_TRY_ASSIGN(const auto bytes, read_small_file(vfs, path, kIndexBytesMax));
   const auto entries = segment::decode_offset_index(as_bytes(bytes.value_or("")), base);
   const auto above =
       std::ranges::upper_bound(entries, offset, {}, &segment::OffsetIndexEntry::offset);
