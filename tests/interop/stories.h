@@ -308,6 +308,7 @@ inline void tell_unclean(StoredPartition& partition) {
   aborting.send_in_transaction(2);
   const Offset end = partition.log().ends().log_end;
   const std::string active = std::to_string(partition.log().segments().back().value());
+  value_of(partition.log().drain());  // or the ring's batches would come over the torn one
   partition.crash();
 
   const Buffer torn = make_batch({.base_offset = end}, 9, partition.now());
