@@ -38,7 +38,6 @@ using inspect::AsideFolder;
 using inspect::join_path;
 using inspect::RepairSurvey;
 
-constexpr std::string_view kLockFile = ".lock";
 constexpr std::string_view kNoteFile = "repair.txt";
 constexpr std::array kCheckpointFiles{store::kRecoveryPointFile, store::kLogStartFile,
                                       store::kHighWatermarkFile};
@@ -100,12 +99,12 @@ class Repairer {
   /// The lock that a Store takes; without it, whether somebody has it.
   Result<void> check_not_in_use() const {
     if (!is_in_store_) return {};
-    const auto native = vfs_.native_path(join_path(store_, kLockFile));
+    const auto native = vfs_.native_path(join_path(store_, store::kLockFile));
     return native ? io::StoreLock::check_free(*native) : Result<void>{};
   }
   Result<void> lock() {
     if (!is_in_store_) return {};
-    ONCELOG_TRY_ASSIGN(lock_, vfs_.lock(join_path(store_, kLockFile)));
+    ONCELOG_TRY_ASSIGN(lock_, vfs_.lock(join_path(store_, store::kLockFile)));
     return {};
   }
 
@@ -158,8 +157,8 @@ class Repairer {
  private:
   Result<bool> looks_like_store(const std::string& directory) {
     for (const std::string_view name :
-         {kLockFile, store::kRecoveryPointFile, store::kLogStartFile, store::kHighWatermarkFile,
-          store::kCleanRecordFile, store::kKafkaCleanMarkerFile,
+         {store::kLockFile, store::kRecoveryPointFile, store::kLogStartFile,
+          store::kHighWatermarkFile, store::kCleanRecordFile, store::kKafkaCleanMarkerFile,
           std::string_view("meta.properties")}) {
       ONCELOG_TRY_ASSIGN(const auto status, vfs_.status(join_path(directory, name)));
       if (status && !status->is_directory) return true;

@@ -21,8 +21,7 @@ namespace {
 
 using segment::segment_file_name;
 
-constexpr std::array kIndexSuffixes{segment::kOffsetIndexSuffix, segment::kTimeIndexSuffix,
-                                    segment::kTxnIndexSuffix};
+using segment::kIndexSuffixes;
 
 /// A survey saves nothing.
 class NoCheckpoints final : public log::CheckpointKeeper {
@@ -180,10 +179,11 @@ class Surveyor {
       RepairStep& step = survey_.plan.steps.back();
       step.begin = std::max(base, survey_.plan.log_end);
       ONCELOG_TRY_ASSIGN(step.end, end_of_segment(i));
-      for (const std::string_view suffix : {segment::kOffsetIndexSuffix, segment::kTimeIndexSuffix,
-                                            segment::kTxnIndexSuffix, segment::kSealSuffix}) {
-        ONCELOG_TRY(add_removal(segment_file_name(base, suffix), "its .log goes", "moved aside"));
-      }
+      const auto remove_beside = [&](std::string_view suffix) {
+        return add_removal(segment_file_name(base, suffix), "its .log goes", "moved aside");
+      };
+      for (const std::string_view suffix : kIndexSuffixes) ONCELOG_TRY(remove_beside(suffix));
+      ONCELOG_TRY(remove_beside(segment::kSealSuffix));
     }
     return {};
   }
@@ -415,11 +415,7 @@ class Surveyor {
     });
     survey_.ends_clean_record |= changes_log;
     if (!context_.clean_end) return;
-    log::CleanEnd found{survey_.scan.end, survey_.scan.file_bytes.back()};
-    found.last_batch_crc = found.active_bytes == 0 ? 0 : survey_.scan.last_batch->anchor.crc;
-    found.segment_count = static_cast<std::int32_t>(survey_.scan.file_bytes.size());
-    for (const std::int64_t bytes : survey_.scan.file_bytes) found.log_bytes += bytes;
-    survey_.ends_clean_record |= found != *context_.clean_end;
+    survey_.ends_clean_record |= log::end_found_by(survey_.scan) != *context_.clean_end;
   }
 
   const RepairContext& context_;

@@ -54,17 +54,7 @@ Result<std::vector<SegmentName>> list_partition(Vfs& vfs, const std::string& dir
 namespace oncelog {
 
 Result<std::vector<TopicPartition>> list_partitions(const std::string& directory, Vfs* vfs) {
-  Vfs& disk = vfs != nullptr ? *vfs : posix_vfs();
-  ONCELOG_TRY_ASSIGN(const std::vector<std::string> names, disk.list(directory));
-  std::vector<TopicPartition> partitions;
-  for (const std::string& name : names) {
-    const auto partition = segment::parse_partition_directory(name);
-    if (!partition) continue;
-    ONCELOG_TRY_ASSIGN(const auto status, disk.status(inspect::join_path(directory, name)));
-    if (status && status->is_directory) partitions.push_back(*partition);
-  }
-  std::ranges::sort(partitions);
-  return partitions;
+  return segment::list_partition_directories(vfs != nullptr ? *vfs : posix_vfs(), directory);
 }
 
 }  // namespace oncelog

@@ -61,10 +61,8 @@ Result<WritePlan> plan_write(LogState& state, const AppendExtent& extent,
       new_base != plan.target->base_offset()) {
     // First: a ring whose segment is not the last one has nothing for an open.
     ONCELOG_TRY(log::drain_ring(state));
-    ONCELOG_TRY_ASSIGN(plan.target, segment::Segment::create(state.environment.vfs, state.directory,
-                                                             new_base, state.options.config, now));
+    ONCELOG_TRY_ASSIGN(plan.target, log::create_segment(state, new_base));
     plan.is_roll = true;
-    ONCELOG_TRY(plan.target->use_ring(state.ring));
   }
   // The offset behind the last one must be a number, too.
   const bool has_room = extent.last_offset >= extent.first_offset &&

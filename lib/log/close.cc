@@ -5,6 +5,7 @@
 #include "log/checkpoint.h"
 #include "log/log_state.h"
 #include "log/producer_checkpoint.h"
+#include "log/ring_replay.h"
 #include "log/seals.h"
 #include "segment/segment_names.h"
 #include "snapshot/kafka_snapshot.h"
@@ -25,13 +26,6 @@ Result<void> write_kafka_snapshot(LogState& state) {
   }));
   ONCELOG_TRY(writer.finish());
   return replacement.commit();
-}
-
-/// A ring that came back would not fit the log any more.
-Result<void> remove_ring(LogState& state) {
-  if (!state.ring || !state.ring->is_ready()) return {};
-  ONCELOG_TRY(state.environment.vfs.remove(state.path(segment::kRingFile)));
-  return state.environment.vfs.sync_directory(state.directory);
 }
 
 CleanEnd describe_end(const LogState& state) {

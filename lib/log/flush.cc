@@ -179,11 +179,7 @@ Result<void> roll_log(LogState& state) {
     ONCELOG_TRY(check_writable(state));
     if (state.active()->bytes() == 0) return {};
     ONCELOG_TRY(drain_ring(state));
-    ONCELOG_TRY_ASSIGN(
-        const auto next,
-        segment::Segment::create(state.environment.vfs, state.directory, state.offsets.log_end(),
-                                 state.options.config, state.environment.clock.now()));
-    ONCELOG_TRY(next->use_ring(state.ring));
+    ONCELOG_TRY_ASSIGN(const auto next, create_segment(state, state.offsets.log_end()));
     auto view = make_view(state, next, state.epochs.entries());
     reserve_roll(state);
     auto open_transactions = open_transactions_at_end(state);

@@ -1,6 +1,8 @@
 // log_state.cc: the pieces that the verbs of a log share.
 #include "log/log_state.h"
 
+#include "oncelog/clock.h"
+
 namespace oncelog::log {
 
 Error Poison::set(const Error& cause) {
@@ -39,6 +41,15 @@ std::shared_ptr<const LogView> make_view(const LogState& state,
   if (added) view->segments.push_back(added);
   view->epochs = epochs;
   return view;
+}
+
+Result<std::shared_ptr<segment::Segment>> create_segment(const LogState& state, Offset base) {
+  const LogEnvironment& environment = state.environment;
+  ONCELOG_TRY_ASSIGN(auto segment,
+                     segment::Segment::create(environment.vfs, state.directory, base,
+                                              state.options.config, environment.clock.now()));
+  ONCELOG_TRY(segment->use_ring(state.ring));
+  return segment;
 }
 
 void reserve_roll(LogState& state) {

@@ -161,6 +161,8 @@ Result<void> poison_unless_full(LogState& state, Result<void> result);
 [[nodiscard]] std::shared_ptr<const LogView> make_view(
     const LogState& state, const std::shared_ptr<segment::Segment>& added,
     const std::vector<LeaderEpochStart>& epochs);
+/// An empty segment that may become the active one, with the log's ring. Nothing is synced.
+Result<std::shared_ptr<segment::Segment>> create_segment(const LogState& state, Offset base);
 /// Allocates what apply_roll needs. Requires writer_mutex.
 void reserve_roll(LogState& state);
 /// Makes `next` the active segment, before which these transactions are open; the caller publishes

@@ -51,9 +51,7 @@ Result<void> create_partition(LogState& state, Offset base) {
     ONCELOG_TRY(
         write_topic_id(vfs, state.path(segment::kPartitionMetadataFile), random_topic_id()));
   }
-  ONCELOG_TRY_ASSIGN(const auto active,
-                     Segment::create(vfs, state.directory, base, state.options.config,
-                                     state.environment.clock.now()));
+  ONCELOG_TRY_ASSIGN(const auto active, create_segment(state, base));
   ONCELOG_TRY(active->sync());
   ONCELOG_TRY(vfs.sync_directory(state.directory));
   ONCELOG_TRY(vfs.sync_directory(state.directory + "/.."));
@@ -176,10 +174,7 @@ Result<void> check_damage(const LogState& state, const LogScan& scan, const Trus
 Result<void> check_clean_end(const LogState& state, const OpenRequest& request,
                              const LogScan& scan) {
   if (!request.clean_end) return {};
-  CleanEnd found{scan.end, scan.file_bytes.back()};
-  found.last_batch_crc = found.active_bytes == 0 ? 0 : scan.last_batch->anchor.crc;
-  found.segment_count = static_cast<std::int32_t>(scan.file_bytes.size());
-  for (const std::int64_t bytes : scan.file_bytes) found.log_bytes += bytes;
+  const CleanEnd found = end_found_by(scan);
   if (found == *request.clean_end) return {};
   const auto describe = [](const CleanEnd& end) {
     return "the end at offset " + std::to_string(end.next_offset.value()) + ", " +
@@ -365,9 +360,7 @@ Result<void> finish_restart(LogState& state, const OpenRequest& request,
 Result<void> begin_at_log_start(LogState& state, Offset log_start) {
   state.report.warnings.push_back("the log start " + std::to_string(log_start.value()) +
                                   " lies above the last batch: a segment begins there");
-  ONCELOG_TRY_ASSIGN(auto active,
-                     Segment::create(state.environment.vfs, state.directory, log_start,
-                                     state.options.config, state.environment.clock.now()));
+  ONCELOG_TRY_ASSIGN(auto active, create_segment(state, log_start));
   ONCELOG_TRY(active->sync());
   ONCELOG_TRY(state.environment.vfs.sync_directory(state.directory));
   state.segments.push_back(std::move(active));
@@ -381,9 +374,10 @@ Result<void> recover(LogState& state, const OpenRequest& request, const Director
     ONCELOG_TRY(read_from_disk_only(state, content, trust.recovery_point));
   }
   // Acknowledged batches come to where they belong; that changes nothing, whatever is decided then.
-  const bool is_ring_ours = !trust.is_clean && !request.has_foreign_writes;
-  ONCELOG_TRY(replay_ring(state, content.bases, trust.recovery_point,
-                          is_ring_ours ? RingTrust::kOwn : RingTrust::kNobody));
+  if (!trust.is_clean && !request.has_foreign_writes) {
+    ONCELOG_TRY(replay_ring(state, content.bases.back(), trust.recovery_point));
+  }
+  ONCELOG_TRY(remove_ring(state));
   ONCELOG_TRY_ASSIGN(const Offset epochs_from, load_epochs(state, trust.recovery_point));
   const bool was_restarting = has_begun_restart(state, request, content);
   ONCELOG_TRY_ASSIGN(const LogScan scan,
@@ -467,7 +461,7 @@ Result<std::unique_ptr<LogState>> open_log(const OpenRequest& request,
                               std::to_string(request.checkpoint.recovery_point->value()));
   }
   ONCELOG_TRY(remove_strays(*state, content));
-  if (status) ONCELOG_TRY(replay_ring(*state, {}, base, RingTrust::kNobody));
+  if (status) ONCELOG_TRY(remove_ring(*state));
   ONCELOG_TRY(create_partition(*state, base));
   if (!state->snapshots) ONCELOG_TRY(open_snapshots(*state));
   if (state->snapshots) ONCELOG_TRY(state->snapshots->drop_above(kNoOffset));

@@ -49,6 +49,9 @@ struct LogScan {
   std::optional<Damage> damage{};  ///< the last entry of `segments` ends where it begins
 };
 
+/// What a clean close of the log that was found would have noted.
+[[nodiscard]] CleanEnd end_found_by(const LogScan& scan);
+
 struct ScanOptions {
   Offset epochs_from{};     ///< batches from here on may begin leader epochs that the file has not
   Offset recovery_point{};  ///< below it gaps between segments are legal

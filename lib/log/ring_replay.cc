@@ -4,7 +4,10 @@
 //   followed then.
 #include "log/ring_replay.h"
 
+#include <algorithm>
+
 #include "segment/append_ring.h"
+#include "segment/batch_scan.h"
 #include "segment/segment_names.h"
 
 namespace oncelog::log {
@@ -25,47 +28,42 @@ Result<std::vector<std::byte>> read_ring_file(Vfs& vfs, const std::string& path,
   return content;
 }
 
-/// The whole batch at `position` of a `.log`; nothing if there is none.
-Result<std::optional<RingEntry>> batch_at(const File& log, std::int64_t position) {
-  std::array<std::byte, record::kHeaderBytes> header_bytes;
-  ONCELOG_TRY_ASSIGN(const std::size_t header_count, log.read_at(header_bytes, position));
-  if (header_count < header_bytes.size()) return std::nullopt;
-  const record::BatchHeader header = record::decode_batch_header(header_bytes);
-  ONCELOG_TRY_ASSIGN(const std::int64_t file_bytes, log.size());
-  if (header.size_bytes() < kBatchHeaderBytes || header.size_bytes() > file_bytes - position) {
-    return std::nullopt;
-  }
-  std::vector<std::byte> bytes(static_cast<std::size_t>(header.size_bytes()));
-  ONCELOG_TRY_ASSIGN(const std::size_t count, log.read_at(bytes, position));
-  const auto batch = RecordBatchView::parse(Bytes(bytes).first(count));
-  if (!batch || std::ssize(batch->bytes()) != header.size_bytes() || !batch->check_crc()) {
-    return std::nullopt;
-  }
-  return segment::ring_entry_of(header, position);
+/// The batch where the scan stands; nothing if there is no whole one.
+Result<std::optional<RingEntry>> next_entry(segment::BatchScan& log) {
+  const std::int64_t position = log.position();
+  ONCELOG_TRY_ASSIGN(const auto batch, log.next());
+  if (!batch) return std::nullopt;
+  return segment::ring_entry_of(
+      record::decode_batch_header(batch->bytes().first<record::kHeaderBytes>()), position);
 }
 
-/// Whether the fill's anchor is the batch that the `.log` has there.
-Result<bool> is_anchored(const File& log, const RingContent& ring) {
-  if (!ring.fill.anchor) return true;
-  ONCELOG_TRY_ASSIGN(const auto found, batch_at(log, ring.fill.anchor->position));
-  return found == ring.fill.anchor;
-}
-
-/// Indexes of the entries that the `.log` has not: a run up to the end, or none.
-Result<std::vector<std::size_t>> find_missing(const File& log, const RingContent& ring,
+/// Indexes of the entries that the `.log` has not: none, unless it has the fill's anchor at its
+/// position.
+Result<std::vector<std::size_t>> find_missing(const File& file, const RingContent& ring,
                                               Offset recovery_point) {
   std::vector<std::size_t> missing;
-  std::int64_t position =
-      ring.fill.anchor ? ring.fill.anchor->position + ring.fill.anchor->bytes : 0;
-  Offset next = ring.fill.anchor ? ring.fill.anchor->base_offset + 1 : ring.fill.segment_base;
+  ONCELOG_TRY_ASSIGN(const std::int64_t file_bytes, file.size());
+  const auto& anchor = ring.fill.anchor;
+  if (anchor && (anchor->position < 0 || anchor->position > file_bytes)) return missing;
+  std::int64_t end = file_bytes;
+  for (const RingEntry& entry : ring.entries) end += entry.bytes;
+  segment::BatchScan log(file, {.begin = anchor ? anchor->position : 0, .end = end});
+  Offset next = ring.fill.segment_base;
+  if (anchor) {
+    ONCELOG_TRY_ASSIGN(const auto found, next_entry(log));
+    if (found != anchor) return missing;
+    next = anchor->base_offset + 1;
+  }
   for (std::size_t i = 0; i < ring.entries.size(); ++i) {
     const RingEntry& entry = ring.entries[i];
-    if (entry.position != position || entry.base_offset < next) break;
-    ONCELOG_TRY_ASSIGN(const auto found, batch_at(log, position));
+    if (entry.position != log.position() || entry.base_offset < next) break;
+    ONCELOG_TRY_ASSIGN(const auto found, next_entry(log));
     if (found && *found != entry) break;
-    if (!found && entry.base_offset < recovery_point) break;
-    if (!found) missing.push_back(i);
-    position += entry.bytes;
+    if (!found) {
+      if (entry.base_offset < recovery_point) break;
+      missing.push_back(i);
+      log.resume_at(entry.position + entry.bytes);
+    }
     next = entry.base_offset + 1;
   }
   return missing;
@@ -75,8 +73,6 @@ Result<void> write_missing(LogState& state, const RingContent& ring, Offset reco
   const std::string path =
       state.path(segment::segment_file_name(ring.fill.segment_base, segment::kLogSuffix));
   ONCELOG_TRY_ASSIGN(const auto log, state.environment.vfs.open(path, OpenMode::kWrite));
-  ONCELOG_TRY_ASSIGN(const bool is_anchor_there, is_anchored(*log, ring));
-  if (!is_anchor_there) return {};
   ONCELOG_TRY_ASSIGN(const auto missing, find_missing(*log, ring, recovery_point));
   if (missing.empty()) return {};
   for (const std::size_t i : missing) {
@@ -88,21 +84,23 @@ Result<void> write_missing(LogState& state, const RingContent& ring, Offset reco
 
 }  // namespace
 
-Result<void> replay_ring(LogState& state, const std::vector<Offset>& bases, Offset recovery_point,
-                         RingTrust trust) {
+Result<void> replay_ring(LogState& state, Offset last_base, Offset recovery_point) {
   Vfs& vfs = state.environment.vfs;
   const std::string path = state.path(segment::kRingFile);
   ONCELOG_TRY_ASSIGN(const auto status, vfs.status(path));
   if (!status) return {};
-  if (trust == RingTrust::kOwn && !bases.empty()) {
-    ONCELOG_TRY_ASSIGN(const auto bytes, read_ring_file(vfs, path, status->bytes));
-    const std::optional<RingContent> ring = segment::read_ring(bytes);
-    // A roll drains first: a fill of an earlier segment has nothing that is missing.
-    if (ring && ring->fill.segment_base == bases.back()) {
-      ONCELOG_TRY(write_missing(state, *ring, recovery_point));
-    }
-  }
-  // Back after a loss of power, it would fill up what has been cut by then.
+  ONCELOG_TRY_ASSIGN(const auto bytes, read_ring_file(vfs, path, status->bytes));
+  const std::optional<RingContent> ring = segment::read_ring(bytes);
+  // A roll drains first: a fill of an earlier segment has nothing that is missing.
+  if (!ring || ring->fill.segment_base != last_base) return {};
+  return write_missing(state, *ring, recovery_point);
+}
+
+Result<void> remove_ring(const LogState& state) {
+  Vfs& vfs = state.environment.vfs;
+  const std::string path = state.path(segment::kRingFile);
+  ONCELOG_TRY_ASSIGN(const auto status, vfs.status(path));
+  if (!status) return {};
   ONCELOG_TRY(vfs.remove(path));
   return vfs.sync_directory(state.directory);
 }

@@ -283,6 +283,14 @@ Result<LogScan> scan_log(LogState& state, const std::vector<Offset>& bases,
   return Scanner(state, bases, options).run();
 }
 
+CleanEnd end_found_by(const LogScan& scan) {
+  CleanEnd end{scan.end, scan.file_bytes.back()};
+  end.last_batch_crc = end.active_bytes == 0 ? 0 : scan.last_batch->anchor.crc;
+  end.segment_count = static_cast<std::int32_t>(scan.file_bytes.size());
+  for (const std::int64_t bytes : scan.file_bytes) end.log_bytes += bytes;
+  return end;
+}
+
 namespace {
 
 Result<void> sync_and_drop_cache(Vfs& vfs, const std::string& path) {
@@ -306,8 +314,7 @@ Result<void> read_from_disk_only(const LogState& state, const DirectoryContent& 
     const bool is_below = i + 1 < bases.size() && bases[i + 1] <= recovery_point;
     if (!is_below) ONCELOG_TRY(sync_and_drop_cache(vfs, path(i, segment::kLogSuffix)));
     if (is_below && std::ranges::binary_search(content.seals, bases[i])) continue;
-    for (const std::string_view suffix :
-         {segment::kOffsetIndexSuffix, segment::kTimeIndexSuffix, segment::kTxnIndexSuffix}) {
+    for (const std::string_view suffix : segment::kIndexSuffixes) {
       ONCELOG_TRY(sync_and_drop_cache(vfs, path(i, suffix)));
     }
   }

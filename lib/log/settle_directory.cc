@@ -101,8 +101,7 @@ class Settlement {
     std::ranges::sort(content.kafka_snapshots);
     std::ranges::sort(content.seals);
     for (const std::string& name : names_) {
-      for (const std::string_view suffix :
-           {kOffsetIndexSuffix, kTimeIndexSuffix, kTxnIndexSuffix}) {
+      for (const std::string_view suffix : segment::kIndexSuffixes) {
         const auto base = offset_of_file_name(name, suffix);
         if (base && !std::ranges::binary_search(content.bases, *base)) {
           content.orphans.push_back(name);

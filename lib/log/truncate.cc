@@ -192,13 +192,11 @@ Result<void> write_restart(LogState& state, Offset at) {
 /// Requires maintenance, file and writer mutexes.
 Result<void> restart_log(LogState& state, Offset at) {
   ONCELOG_TRY(poison_if_failed(state, write_restart(state, at)));
-  auto created = Segment::create(state.environment.vfs, state.directory, at, state.options.config,
-                                 state.environment.clock.now());
+  auto created = create_segment(state, at);
   if (!created) return std::unexpected(state.poison.set(created.error()));
   const std::shared_ptr<Segment> active = *std::move(created);
   const auto sync = [&]() -> Result<void> {
     ONCELOG_TRY(active->sync());
-    ONCELOG_TRY(active->use_ring(state.ring));
     ONCELOG_TRY(
         write_leader_epochs(state.environment.vfs, state.path(segment::kLeaderEpochFile), {}));
     ONCELOG_TRY(state.environment.vfs.sync_directory(state.directory));

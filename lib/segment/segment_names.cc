@@ -51,4 +51,18 @@ std::string partition_directory_name(const TopicPartition& name) {
   return name.topic + "-" + std::to_string(name.partition);
 }
 
+Result<std::vector<TopicPartition>> list_partition_directories(Vfs& vfs,
+                                                               const std::string& directory) {
+  ONCELOG_TRY_ASSIGN(const std::vector<std::string> names, vfs.list(directory));
+  std::vector<TopicPartition> partitions;
+  for (const std::string& name : names) {
+    const auto partition = parse_partition_directory(name);
+    if (!partition) continue;
+    ONCELOG_TRY_ASSIGN(const auto status, vfs.status(directory + "/" + name));
+    if (status && status->is_directory) partitions.push_back(*partition);
+  }
+  std::ranges::sort(partitions);
+  return partitions;
+}
+
 }  // namespace oncelog::segment

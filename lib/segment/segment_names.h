@@ -1,10 +1,14 @@
 // segment_names.h: file name <-> base offset; every suffix in one place (formats 5.2).
 #pragma once
 
+#include <array>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
+#include "oncelog/error.h"
+#include "oncelog/io.h"
 #include "oncelog/types.h"
 
 namespace oncelog::segment {
@@ -13,6 +17,7 @@ inline constexpr std::string_view kLogSuffix = ".log";
 inline constexpr std::string_view kOffsetIndexSuffix = ".index";
 inline constexpr std::string_view kTimeIndexSuffix = ".timeindex";
 inline constexpr std::string_view kTxnIndexSuffix = ".txnindex";
+inline constexpr std::array kIndexSuffixes{kOffsetIndexSuffix, kTimeIndexSuffix, kTxnIndexSuffix};
 inline constexpr std::string_view kSnapshotSuffix = ".snapshot";
 inline constexpr std::string_view kSealSuffix = ".seal";
 // Behind one of the above, while a segment is on its way in or out:
@@ -37,5 +42,8 @@ inline constexpr std::string_view kPartitionMetadataFile = "partition.metadata";
 /// `<topic>-<partition>`, or nothing if the name is no partition directory (formats 5.1).
 [[nodiscard]] std::optional<TopicPartition> parse_partition_directory(std::string_view name);
 [[nodiscard]] std::string partition_directory_name(const TopicPartition& name);
+/// Partitions whose directories lie in this one, ascending.
+Result<std::vector<TopicPartition>> list_partition_directories(Vfs& vfs,
+                                                               const std::string& directory);
 
 }  // namespace oncelog::segment

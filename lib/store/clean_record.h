@@ -16,6 +16,7 @@
 
 namespace oncelog::store {
 
+inline constexpr std::string_view kLockFile = ".lock";  ///< held by the store's one owner
 inline constexpr std::string_view kCleanRecordFile = ".clean";
 inline constexpr std::string_view kKafkaCleanMarkerFile = ".kafka_cleanshutdown";
 

@@ -21,7 +21,6 @@ namespace store {
 
 namespace {
 
-constexpr std::string_view kLockFile = ".lock";
 constexpr std::string_view kKafkaMarkerContent = R"({"version":0,"brokerEpoch":-1})";
 constexpr std::array kWitnessNames{kRecoveryPointFile, kLogStartFile, kHighWatermarkFile};
 
@@ -286,16 +285,7 @@ Result<void> StoreState::close_partition(const TopicPartition& name) {
 }
 
 Result<std::vector<TopicPartition>> StoreState::partitions() const {
-  ONCELOG_TRY_ASSIGN(const std::vector<std::string> names, vfs_.list(directory_));
-  std::vector<TopicPartition> partitions;
-  for (const std::string& name : names) {
-    const auto partition = segment::parse_partition_directory(name);
-    if (!partition) continue;
-    ONCELOG_TRY_ASSIGN(const auto status, vfs_.status(path(name)));
-    if (status && status->is_directory) partitions.push_back(*partition);
-  }
-  std::ranges::sort(partitions);
-  return partitions;
+  return segment::list_partition_directories(vfs_, directory_);
 }
 
 Result<void> StoreState::close() {
