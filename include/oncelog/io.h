@@ -35,6 +35,9 @@ class File {
   /// Grows the file to at least `bytes`, the new part reading as zeros, with space set aside where
   /// the system can.
   virtual Result<void> preallocate(std::int64_t bytes) = 0;
+  /// Sets space aside for the first `bytes` and leaves the size as it is; truncate() gives back
+  /// what lies behind its end. Does nothing where the system cannot.
+  virtual Result<void> reserve(std::int64_t /*bytes*/) { return {}; }
   /// Data and size are on stable storage when this returns without an error. Never retried after a
   /// failure.
   virtual Result<void> sync() = 0;

@@ -115,10 +115,12 @@ struct StoreOptions {
   /// Appends of level `written` go to a mapped file of so many bytes (at most 64 MiB) per partition
   /// first, without a system call each, and from there into the `.log`; 0: each is a write.
   std::int64_t append_ring_bytes = 256 << 10;
-  /// All of them together: partitions that find no more room go without.
+  /// All of them together: a busy partition that finds no more room takes it from one that has
+  /// appended nothing for a while, or goes without.
   std::int64_t append_ring_bytes_total = 64 << 20;
-  Vfs* vfs = nullptr;      ///< not owned; the machine's file systems if null
-  Clock* clock = nullptr;  ///< not owned; the system's clock if null
+  std::int64_t append_ring_idle_ms = 10'000;  ///< such a while
+  Vfs* vfs = nullptr;                         ///< not owned; the machine's file systems if null
+  Clock* clock = nullptr;                     ///< not owned; the system's clock if null
   /// For simulations (oncelog::sim): takes the place of `.state`, where producer_state is kLmdb.
   snapshot::SnapshotStore* snapshots = nullptr;  ///< not owned
 };

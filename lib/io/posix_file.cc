@@ -106,17 +106,28 @@ Result<void> PosixFile::truncate(std::int64_t bytes) {
   return {};
 }
 
+Result<bool> set_space_aside(const Descriptor& descriptor, std::int64_t bytes, bool grows,
+                             const std::string& path) {
+  // Not posix_fallocate: where the system cannot, the C library would write every page instead.
+  while (::fallocate(descriptor.get(), grows ? 0 : FALLOC_FL_KEEP_SIZE, 0, bytes) != 0) {
+    if (errno == EINTR) continue;
+    if (errno == EOPNOTSUPP || errno == EINVAL || errno == ENOSYS) return false;
+    return os_failure(errno, "preallocate", path, " to ", bytes, " bytes");
+  }
+  return true;
+}
+
 Result<void> PosixFile::preallocate(std::int64_t bytes) {
   if (bytes <= 0) return {};
-  // Not posix_fallocate: where the system cannot, the C library would write every page instead.
-  while (::fallocate(descriptor_.get(), 0, 0, bytes) != 0) {
-    if (errno == EINTR) continue;
-    if (errno != EOPNOTSUPP && errno != EINVAL && errno != ENOSYS) {
-      return os_failure(errno, "preallocate", path_, " to ", bytes, " bytes");
-    }
-    ONCELOG_TRY_ASSIGN(const std::int64_t present, size());
-    return present < bytes ? truncate(bytes) : Result<void>{};
-  }
+  ONCELOG_TRY_ASSIGN(const bool has_space, set_space_aside(descriptor_, bytes, true, path_));
+  if (has_space) return {};
+  ONCELOG_TRY_ASSIGN(const std::int64_t present, size());
+  return present < bytes ? truncate(bytes) : Result<void>{};
+}
+
+Result<void> PosixFile::reserve(std::int64_t bytes) {
+  if (bytes <= 0) return {};
+  ONCELOG_TRY(set_space_aside(descriptor_, bytes, false, path_));
   return {};
 }
 

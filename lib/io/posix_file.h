@@ -9,6 +9,11 @@
 
 namespace oncelog::io {
 
+/// Space on the disk for the first `bytes` of the file, which grows to them if `grows`. False where
+/// the file system cannot.
+Result<bool> set_space_aside(const Descriptor& descriptor, std::int64_t bytes, bool grows,
+                             const std::string& path);
+
 /// Short reads and writes and interrupted calls are gone on with; a sync is never repeated.
 class PosixFile final : public File {
  public:
@@ -21,6 +26,7 @@ class PosixFile final : public File {
   [[nodiscard]] Result<std::int64_t> size() const override;
   Result<void> truncate(std::int64_t bytes) override;
   Result<void> preallocate(std::int64_t bytes) override;
+  Result<void> reserve(std::int64_t bytes) override;
   Result<void> sync() override;
   Result<void> drop_cache(std::int64_t position) override;
   [[nodiscard]] int native_handle() const override { return descriptor_.get(); }

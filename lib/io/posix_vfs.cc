@@ -130,16 +130,11 @@ Result<std::unique_ptr<MappedFile>> PosixVfs::map_new(const std::string& path, s
   ONCELOG_TRY(remove(path));
   const Descriptor descriptor = open_descriptor(path, O_RDWR | O_CREAT | O_EXCL);
   if (!descriptor.is_open()) return os_failure(errno, "create", path);
-  // Not posix_fallocate: where the system cannot, the C library would write every page instead.
-  int made = 0;
-  do {
-    made = ::fallocate(descriptor.get(), 0, 0, bytes);
-  } while (made != 0 && errno == EINTR);
-  if (made == 0) return map_file(path, bytes);
-  const int error = errno;
+  const auto has_space = set_space_aside(descriptor, bytes, true, path);
+  if (has_space && *has_space) return map_file(path, bytes);
   ONCELOG_TRY(remove(path));
-  if (error == EOPNOTSUPP || error == EINVAL || error == ENOSYS) return nullptr;
-  return os_failure(error, "preallocate", path, " to ", bytes, " bytes");
+  if (!has_space) return std::unexpected(has_space.error());
+  return nullptr;
 }
 
 }  // namespace oncelog::io

@@ -52,10 +52,9 @@ struct AppendExtent {
 
 /// Semantics 17: where the bytes go. If the next segment is due, drains the ring and creates its
 /// file.
-Result<WritePlan> plan_write(LogState& state, const AppendExtent& extent,
+Result<WritePlan> plan_write(LogState& state, const AppendExtent& extent, Timestamp now,
                              std::optional<log::LeaderEpochs> epochs) {
   WritePlan plan{state.active(), false, std::move(epochs), nullptr, {}};
-  const Timestamp now = state.environment.clock.now();
   const Offset new_base = std::max(state.offsets.log_end(), extent.first_offset);
   if (plan.target->is_due_to_roll({extent.bytes, extent.max_timestamp, extent.last_offset, now}) &&
       new_base != plan.target->base_offset()) {
@@ -141,7 +140,8 @@ struct AppendOutcome {
 };
 
 Result<AppendOutcome> check_write_apply(LogState& state, CheckedBatch& batch,
-                                        producer::Strictness strictness, Level level) {
+                                        producer::Strictness strictness, Level level,
+                                        Timestamp now) {
   std::unique_lock lock(state.writer_mutex);
   BatchHeader& header = batch.header;
   ONCELOG_TRY(log::check_writable(state));
@@ -163,7 +163,7 @@ Result<AppendOutcome> check_write_apply(LogState& state, CheckedBatch& batch,
   ONCELOG_TRY_ASSIGN(WritePlan plan, plan_write(state,
                                                 {header.base_offset, header.last_offset(),
                                                  header.size_bytes(), header.max_timestamp, 1},
-                                                std::move(epochs)));
+                                                now, std::move(epochs)));
 
   std::array<std::byte, record::kHeaderBytes> header_bytes;
   record::encode_batch_header(header, header_bytes);
@@ -197,9 +197,10 @@ Result<Appended> finish(LogState& state, const AppendOutcome& outcome, Level lev
 Result<Appended> append_checked(LogState& state, Bytes bytes, AppendOrigin origin,
                                 std::optional<Level> level) {
   const TopicConfig& config = state.options.config;
-  ONCELOG_TRY_ASSIGN(std::optional<CheckedBatch> batch,
-                     record::check_batch(bytes, {config, state.environment.store.decompression,
-                                                 origin, state.environment.clock.now()}));
+  const Timestamp now = state.environment.clock.now();
+  ONCELOG_TRY_ASSIGN(
+      std::optional<CheckedBatch> batch,
+      record::check_batch(bytes, {config, state.environment.store.decompression, origin, now}));
   if (!batch) {
     const std::scoped_lock lock(state.writer_mutex);
     ONCELOG_TRY(log::check_writable(state));
@@ -211,12 +212,12 @@ Result<Appended> append_checked(LogState& state, Bytes bytes, AppendOrigin origi
     return fail(ErrorCode::RECORD_LIST_TOO_LARGE, "append: ", batch->size_bytes(),
                 " bytes, segment.bytes is ", config.segment_bytes);
   }
-  log::prepare_ring(state);
+  log::prepare_ring(state, now);
   const auto strictness = origin == AppendOrigin::kClient ? producer::Strictness::kClient
                                                           : producer::Strictness::kCoordinator;
   const Level wanted = level.value_or(*state.options.level);
   ONCELOG_TRY_ASSIGN(const AppendOutcome outcome,
-                     check_write_apply(state, *batch, strictness, wanted));
+                     check_write_apply(state, *batch, strictness, wanted, now));
   return finish(state, outcome, wanted);
 }
 
@@ -314,12 +315,13 @@ Result<AppendOutcome> check_write_apply_received(LogState& state,
                 " bytes, segment.bytes is ", state.options.config.segment_bytes);
   }
 
-  log::prepare_ring(state);
+  const Timestamp now = state.environment.clock.now();
+  log::prepare_ring(state, now);
   std::unique_lock lock(state.writer_mutex);
   ONCELOG_TRY(log::check_writable(state));
   ONCELOG_TRY(log::read_producers(state, lock, headers));
   ONCELOG_TRY_ASSIGN(auto epochs, check_received(state, batches, options));
-  ONCELOG_TRY_ASSIGN(WritePlan plan, plan_write(state, extent, std::move(epochs)));
+  ONCELOG_TRY_ASSIGN(WritePlan plan, plan_write(state, extent, now, std::move(epochs)));
   const bool has_gap = plan.is_roll && extent.first_offset > state.offsets.log_end();
 
   ONCELOG_TRY(write(state, plan, headers, parts, level));

@@ -93,8 +93,9 @@ void move_high_watermark(LogState& state, Offset to) noexcept {
   publish_ends(state);
 }
 
-void prepare_ring(LogState& state) {
-  if (!state.ring || !state.ring->is_untried()) return;
+void prepare_ring(LogState& state, Timestamp now) {
+  if (!state.ring || !state.ring->is_wanted(now)) return;
+  state.ring->make_room();
   const std::scoped_lock files(state.file_mutex);  // a log is not closed meanwhile
   if (!state.is_closed) state.ring->prepare();
 }

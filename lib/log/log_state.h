@@ -174,8 +174,9 @@ void publish_ends(LogState& state) noexcept;
 /// Sets the high watermark, releases decided transactions and publishes. Requires writer_mutex.
 void move_high_watermark(LogState& state, Offset to) noexcept;
 
-/// Makes the ring, once. Takes file_mutex the first time; not under the writer mutex.
-void prepare_ring(LogState& state);
+/// Sees to a ring for the append that is to come at `now`. Takes file_mutex where there is none,
+/// and the locks of other logs; to be called without any.
+void prepare_ring(LogState& state, Timestamp now);
 /// Every batch is in its `.log` when this returns without an error. Requires writer_mutex.
 Result<void> drain_ring(LogState& state);
 /// As drain_ring, and nothing that the ring ever held comes back: before the log is cut. Requires

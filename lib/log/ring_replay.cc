@@ -105,6 +105,23 @@ Result<void> remove_ring(const LogState& state) {
   return vfs.sync_directory(state.directory);
 }
 
+Result<bool> hand_back_ring(LogState& state, Timestamp idle_since) {
+  const std::scoped_lock files(state.file_mutex);
+  {
+    const std::scoped_lock lock(state.writer_mutex);
+    ONCELOG_TRY(check_writable(state));
+    const auto& ring = state.ring;
+    if (!ring || !ring->is_ready() || ring->last_used() > idle_since) return false;
+    ONCELOG_TRY(drain_ring(state));
+    ring->retire();
+  }
+  if (const auto removed = remove_ring(state); !removed) {
+    return std::unexpected(state.poison.set(removed.error()));
+  }
+  state.ring->give_back();
+  return true;
+}
+
 Result<void> use_ring(LogState& state) {
   const LogEnvironment& environment = state.environment;
   const bool is_wanted = environment.ring_budget && environment.store.append_ring_bytes > 0;

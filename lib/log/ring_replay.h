@@ -15,6 +15,10 @@ Result<void> replay_ring(LogState& state, Offset last_base, Offset recovery_poin
 /// by then.
 Result<void> remove_ring(const LogState& state);
 
+/// Drains the ring and gives its room to other partitions, unless an append came after
+/// `idle_since`; whether it did. Takes file_mutex and writer_mutex.
+Result<bool> hand_back_ring(LogState& state, Timestamp idle_since);
+
 /// A ring for the appends of a log whose level is `written`: the others wait for a sync anyway.
 Result<void> use_ring(LogState& state);
 

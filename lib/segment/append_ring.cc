@@ -26,6 +26,9 @@ constexpr std::size_t kEntryFieldBytes = 32;
 constexpr std::size_t kHeaderHashAt = kAnchorAt + kEntryFieldBytes;
 constexpr std::size_t kHeaderBytes = kHeaderHashAt + 8;
 
+/// Making another partition give its ring back costs as much as some thousand writes.
+constexpr std::int64_t kAppendsWorthARing = 1 << 14;
+
 /// Bodies from here upwards; entries from the end downwards.
 constexpr std::size_t kBodyAt = 512;
 constexpr std::size_t kChainAt = kEntryFieldBytes;
@@ -76,6 +79,17 @@ bool RingBudget::take(std::int64_t bytes) {
   return false;
 }
 
+void RingBudget::make_room(std::int64_t bytes) {
+  if (left_.load() >= bytes) return;
+  const std::unique_lock lock(reclaim_mutex_, std::try_to_lock);
+  if (lock.owns_lock() && reclaim_) reclaim_();
+}
+
+void RingBudget::stop_reclaiming() {
+  const std::scoped_lock lock(reclaim_mutex_);
+  reclaim_ = {};
+}
+
 AppendRing::AppendRing(Vfs& vfs, std::string path, std::int64_t bytes,
                        std::shared_ptr<RingBudget> budget)
     : vfs_(vfs),
@@ -85,12 +99,21 @@ AppendRing::AppendRing(Vfs& vfs, std::string path, std::int64_t bytes,
       nonce_((std::uint64_t{std::random_device()()} << 32) | std::random_device()()) {}
 
 AppendRing::~AppendRing() {
-  if (is_ready()) budget_->give_back(bytes_);
+  if (file_) budget_->give_back(bytes_);
+}
+
+bool AppendRing::is_wanted(Timestamp now) {
+  last_used_ms_.store(now.value(), std::memory_order_relaxed);
+  const State state = state_.load(std::memory_order_acquire);
+  if (state != kNoRoom) return state == kUntried;
+  return appends_without_.fetch_add(1, std::memory_order_relaxed) >= kAppendsWorthARing;
 }
 
 void AppendRing::prepare() {
-  if (!is_untried()) return;
-  if (!budget_->take(bytes_)) return state_.store(kUnavailable);
+  const State state = state_.load();
+  if (state != kUntried && state != kNoRoom) return;
+  appends_without_.store(0);
+  if (!budget_->take(bytes_)) return state_.store(kNoRoom);
   auto file = vfs_.map_new(path_, bytes_);
   if (!file || !*file) {
     budget_->give_back(bytes_);
@@ -98,6 +121,15 @@ void AppendRing::prepare() {
   }
   file_ = *std::move(file);
   state_.store(kReady, std::memory_order_release);
+}
+
+void AppendRing::give_back() {
+  ONCELOG_ASSERT(state_.load() == kRetired, path_);
+  while (readers_.load() != 0) std::this_thread::yield();
+  file_.reset();
+  budget_->give_back(bytes_);
+  appends_without_.store(0);
+  state_.store(kNoRoom);
 }
 
 bool AppendRing::fits(std::int64_t bytes, std::size_t batches, bool is_new) const {

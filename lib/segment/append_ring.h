@@ -4,10 +4,13 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "oncelog/error.h"
@@ -36,20 +39,33 @@ struct RingEntry {
 /// Bytes of rings that one store may have. Thread-safe.
 class RingBudget {
  public:
-  explicit RingBudget(std::int64_t bytes) : left_(bytes) {}
+  /// Makes the owner of an idle ring give it back, if it finds one.
+  using Reclaim = std::function<void()>;
+
+  explicit RingBudget(std::int64_t bytes, Reclaim reclaim = {})
+      : left_(bytes), reclaim_(std::move(reclaim)) {}
   [[nodiscard]] bool take(std::int64_t bytes);
   void give_back(std::int64_t bytes) { left_.fetch_add(bytes); }
+  /// Sees to room for so many bytes, unless another thread is at it. The caller holds no lock of a
+  /// log or store.
+  void make_room(std::int64_t bytes);
+  /// When this returns, nobody is asked any more: the owners go.
+  void stop_reclaiming();
 
  private:
   std::atomic<std::int64_t> left_;
+  std::mutex reclaim_mutex_;
+  Reclaim reclaim_;
 };
 
-/// One partition's ring. It is filled from its front on, one fill after the other; a fill follows
-/// one batch of one segment, its anchor, and ends when its batches have been written to the `.log`.
+/// One partition's ring, which may come and go. It is filled from its front on, one fill after the
+/// other; a fill follows one batch of one segment, its anchor, and ends when its batches have been
+/// written to the `.log`.
 ///
 /// Invariant: an entry follows only exactly the bytes that it followed when it was appended: each
 ///   is hashed together with all before it, from the fill's header on, which names the anchor.
-/// Threads: "append" under the log's writer lock; "read" from any thread.
+/// Threads: "append" under the log's writer lock; "read" from any thread; "come and go" under the
+///   log's file lock, but for what says otherwise.
 class AppendRing {
  public:
   /// Of so many bytes, all told; the file is made by prepare().
@@ -58,15 +74,26 @@ class AppendRing {
   AppendRing(const AppendRing&) = delete;
   AppendRing& operator=(const AppendRing&) = delete;
 
-  /// Makes the file, if that has not been tried yet: not under the writer lock, one thread at a
-  /// time. What cannot be made is done without.
+  // ---- come and go
+  /// Notes that an append is to come at `now`; whether prepare() would be worth it: that has not
+  /// been tried, or much was appended without a ring since. Any thread, without a lock.
+  [[nodiscard]] bool is_wanted(Timestamp now);
+  /// Sees to room in the store. Without any lock: the logs of idle rings take theirs.
+  void make_room() { budget_->make_room(bytes_); }
+  /// Makes the file, where the store has room for it; what cannot be made is done without.
   void prepare();
-  [[nodiscard]] bool is_untried() const {
-    return state_.load(std::memory_order_acquire) == kUntried;
-  }
   [[nodiscard]] bool is_ready() const { return state_.load(std::memory_order_acquire) == kReady; }
+  /// When is_wanted() was called last. Any thread.
+  [[nodiscard]] Timestamp last_used() const {
+    return Timestamp(last_used_ms_.load(std::memory_order_relaxed));
+  }
+  /// Appends go past it from now on; it has been drained. Under the writer lock, too.
+  void retire() { state_.store(kRetired); }
+  /// A retired ring, whose file is gone for good, leaves its room to others.
+  void give_back();
 
   // ---- append
+  [[nodiscard]] std::int64_t size_bytes() const { return bytes_; }
   /// Whether the present fill has room; any fill for `is_new`.
   [[nodiscard]] bool fits(std::int64_t bytes, std::size_t batches, bool is_new) const;
   /// Begins a fill behind `anchor`, the last batch of the segment, if it has one. Waits for who
@@ -97,13 +124,21 @@ class AppendRing {
   };
 
  private:
-  enum State : std::uint8_t { kUntried, kReady, kUnavailable };
+  enum State : std::uint8_t {
+    kUntried,
+    kReady,
+    kRetired,     ///< being given back
+    kNoRoom,      ///< in the store
+    kUnavailable  ///< on this file system
+  };
 
   Vfs& vfs_;
   const std::string path_;
   const std::int64_t bytes_;
   const std::shared_ptr<RingBudget> budget_;
   std::atomic<State> state_{kUntried};
+  std::atomic<std::int64_t> appends_without_{0};  ///< since the store had no room
+  std::atomic<std::int64_t> last_used_ms_{0};
   std::unique_ptr<MappedFile> file_;  // set before state_
   mutable std::atomic<int> readers_{0};
 

@@ -9,6 +9,9 @@ namespace oncelog::segment {
 
 namespace {
 
+/// So much space is set aside at a time: each time costs a system call.
+constexpr std::int64_t kReserveStepBytes = 1 << 20;
+
 std::int64_t size_of(std::span<const Bytes> parts) {
   std::int64_t bytes = 0;
   for (const Bytes part : parts) bytes += std::ssize(part);
@@ -32,10 +35,13 @@ Result<void> LogFile::append(std::span<const record::BatchHeader> headers,
     ONCELOG_TRY(drain());
   }
   const bool is_new = is_drained();
-  if (!may_ring || !ring_->fits(bytes, headers.size(), is_new)) {
+  bool has_room = may_ring;
+  if (may_ring && is_new) {
+    ONCELOG_TRY_ASSIGN(has_room, begin_fill(bytes, headers.size(), position));
+  }
+  if (!has_room) {
     ONCELOG_TRY(write_file(parts, position));
   } else {
-    if (is_new) ONCELOG_TRY(ring_->begin_fill(segment_base_, last_));
     ONCELOG_TRY(ring_->add(headers, parts, position));
     ring_end_.store(position + bytes, std::memory_order_release);
     if (is_new) ring_begin_.store(position);
@@ -44,9 +50,22 @@ Result<void> LogFile::append(std::span<const record::BatchHeader> headers,
   return {};
 }
 
+Result<bool> LogFile::begin_fill(std::int64_t bytes, std::size_t batches, std::int64_t position) {
+  if (!ring_->fits(bytes, batches, true)) return false;
+  if (position + ring_->size_bytes() > reserved_) {
+    const std::int64_t wanted = position + std::max(kReserveStepBytes, ring_->size_bytes());
+    // What is in the way of it, the write past the ring meets, too, or does without.
+    if (!file_->reserve(wanted)) return false;
+    reserved_ = wanted;
+  }
+  ONCELOG_TRY(ring_->begin_fill(segment_base_, last_));
+  return true;
+}
+
 Result<void> LogFile::write_file(std::span<const Bytes> parts, std::int64_t position) {
   const auto written = file_->write_at(parts, position);
   if (written) return {};
+  reserved_ = 0;
   if (const auto cut = file_->truncate(position); !cut) {
     Error error{ErrorCode::PARTITION_POISONED, cut.error().os_errno, {}};
     error.context = "write failed (" + written.error().text() + ") and cutting back failed, too (" +
@@ -95,7 +114,9 @@ Result<void> LogFile::write_at(std::span<const Bytes> parts, std::int64_t positi
 
 Result<void> LogFile::truncate(std::int64_t bytes) {
   ONCELOG_ASSERT(is_drained(), path_);
-  return file_->truncate(bytes);
+  ONCELOG_TRY(file_->truncate(bytes));
+  reserved_ = 0;
+  return {};
 }
 
 }  // namespace oncelog::segment

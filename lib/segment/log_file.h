@@ -52,6 +52,9 @@ class LogFile final : public File {
   [[nodiscard]] Result<std::int64_t> size() const override { return file_->size(); }
   Result<void> truncate(std::int64_t bytes) override;
   Result<void> preallocate(std::int64_t bytes) override { return file_->preallocate(bytes); }
+  Result<void> reserve(std::int64_t bytes) override { return file_->reserve(bytes); }
+  /// Whether space was set aside behind the first `bytes`, which truncate() would give back.
+  [[nodiscard]] bool has_reserve_behind(std::int64_t bytes) const { return reserved_ > bytes; }
   Result<void> sync() override { return file_->sync(); }
   Result<void> drop_cache(std::int64_t position) override { return file_->drop_cache(position); }
   /// None: part of the bytes may be in the ring. file() has one.
@@ -60,6 +63,8 @@ class LogFile final : public File {
  private:
   static constexpr std::int64_t kNothing = std::numeric_limits<std::int64_t>::max();
 
+  /// Whether a fill has begun that has room for these batches, and whose drain will find space.
+  Result<bool> begin_fill(std::int64_t bytes, std::size_t batches, std::int64_t position);
   Result<void> write_file(std::span<const Bytes> parts, std::int64_t position);
 
   const std::shared_ptr<File> file_;
@@ -70,8 +75,9 @@ class LogFile final : public File {
   // ---- writer lock, read by anyone
   std::atomic<std::int64_t> ring_begin_{kNothing};  ///< position of the first byte in the ring
   std::atomic<std::int64_t> ring_end_{0};
-  // ---- writer lock
+  // ---- writer lock, or while nothing is appended
   std::optional<RingEntry> last_;
+  std::int64_t reserved_ = 0;  ///< a drain up to here finds its space
 };
 
 }  // namespace oncelog::segment

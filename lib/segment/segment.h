@@ -124,7 +124,7 @@ class Segment {
   Result<void> write_indexes();
   /// Log and index files, as far as they are written, are on stable storage when this returns.
   Result<void> sync();
-  /// Cuts a preallocated or torn file to bytes().
+  /// Cuts a preallocated or torn file to bytes(), and gives back what was set aside behind them.
   Result<void> trim_log();
 
   // ---- seal: a segment that is appended to no more, under the log's maintenance lock

@@ -160,7 +160,7 @@ Result<void> Segment::sync() {
 
 Result<void> Segment::trim_log() {
   ONCELOG_TRY_ASSIGN(const std::int64_t file_bytes, log_->size());
-  if (file_bytes == bytes()) return {};
+  if (file_bytes == bytes() && !log_->has_reserve_behind(file_bytes)) return {};
   return log_->truncate(bytes());
 }
 

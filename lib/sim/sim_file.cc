@@ -130,6 +130,12 @@ Result<void> SimFile::preallocate(std::int64_t bytes) {
   return {};
 }
 
+Result<void> SimFile::reserve(std::int64_t) {
+  if (!may_write_) return system_error(EBADF, IoCall::kPreallocate, path_);
+  ONCELOG_TRY(core_->admit_change(IoCall::kPreallocate, path_));
+  return {};
+}
+
 Result<void> SimFile::sync() {
   return core_->sync(IoCall::kSync, path_, [this] { return std::optional(file_); });
 }

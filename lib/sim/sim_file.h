@@ -74,6 +74,7 @@ class SimFile final : public File {
   [[nodiscard]] Result<std::int64_t> size() const override;
   Result<void> truncate(std::int64_t bytes) override;
   Result<void> preallocate(std::int64_t bytes) override;
+  Result<void> reserve(std::int64_t bytes) override;
   Result<void> sync() override;
   Result<void> drop_cache(std::int64_t position) override;
   [[nodiscard]] int native_handle() const override { return -1; }

@@ -7,8 +7,10 @@
 
 #include <algorithm>
 #include <array>
+#include <ranges>
 
 #include "log/checkpoint.h"
+#include "log/ring_replay.h"
 #include "oncelog/clock.h"
 #include "segment/segment_names.h"
 #include "snapshot/lmdb_snapshot_store.h"
@@ -49,9 +51,11 @@ StoreState::StoreState(const std::string& directory, const StoreOptions& options
       vfs_(options.vfs != nullptr ? *options.vfs : posix_vfs()),
       clock_(options.clock != nullptr ? *options.clock : system_clock()),
       checkpoints_(vfs_, directory),
-      ring_budget_(std::make_shared<segment::RingBudget>(options.append_ring_bytes_total)) {}
+      ring_budget_(std::make_shared<segment::RingBudget>(options.append_ring_bytes_total,
+                                                         [this] { reclaim_ring(); })) {}
 
 StoreState::~StoreState() {
+  ring_budget_->stop_reclaiming();
   for (auto& [name, partition] : open_) log::abandon_log(*partition.state);
 }
 
@@ -286,6 +290,26 @@ Result<void> StoreState::close_partition(const TopicPartition& name) {
 
 Result<std::vector<TopicPartition>> StoreState::partitions() const {
   return segment::list_partition_directories(vfs_, directory_);
+}
+
+void StoreState::reclaim_ring() {
+  std::shared_ptr<PartitionLog> keeps_it;
+  log::LogState* idlest = nullptr;
+  {
+    const Lock lock(mutex_, std::try_to_lock);
+    if (!lock.owns_lock()) return;  // an append has no time for an open or a close
+    const auto has_ring = [](const auto& open) {
+      return open.second.state->ring && open.second.state->ring->is_ready();
+    };
+    for (const auto& [name, open] : open_ | std::views::filter(has_ring)) {
+      if (idlest != nullptr && idlest->ring->last_used() <= open.state->ring->last_used()) continue;
+      keeps_it = open.handle;
+      idlest = open.state;
+    }
+  }
+  const Timestamp idle_since = clock_.now() - options_.append_ring_idle_ms;
+  // What fails for that log is for its own next verb to say.
+  if (idlest != nullptr) std::ignore = log::hand_back_ring(*idlest, idle_since);
 }
 
 Result<void> StoreState::close() {

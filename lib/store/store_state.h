@@ -84,6 +84,9 @@ class StoreState {
   /// Writes `.clean`, then (if every partition is clean) Kafka's marker by a last rename.
   Result<void> write_clean_end();
   Result<void> close_one(const TopicPartition& name);
+  /// The partition that has appended nothing for the longest time gives its ring back, if that is
+  /// long enough. Called out of the append of another one, without locks.
+  void reclaim_ring();
   [[nodiscard]] std::string path(std::string_view file) const {
     return directory_ + "/" + std::string(file);
   }
@@ -94,8 +97,8 @@ class StoreState {
   Clock& clock_;
   std::unique_ptr<FileLock> lock_;
   CheckpointFiles checkpoints_;
-  const std::shared_ptr<segment::RingBudget> ring_budget_;
-  std::shared_ptr<snapshot::SnapshotStore> snapshots_;  ///< owned, but for one of the options
+  const std::shared_ptr<segment::RingBudget> ring_budget_;  ///< outlived by no reclaim_ring()
+  std::shared_ptr<snapshot::SnapshotStore> snapshots_;      ///< owned, but for one of the options
 
   mutable std::mutex mutex_;
   // ---- mutex_

@@ -1,5 +1,7 @@
 #include "support/crash_verbs.h"
 
+#include "segment/append_ring.h"
+
 namespace oncelog::test {
 
 namespace {
@@ -101,6 +103,15 @@ std::vector<VerbCase> crash_verbs() {
        [](CrashWorld& world) {
          world.assign_epoch(3);
          world.append(1, false);
+       }},
+      {"HandTheRingToAnother", fill,
+       [](CrashWorld& world) {
+         world.append_elsewhere();
+         world.append(1, false);
+       },
+       [](CrashOptions& options) {
+         options.store.append_ring_bytes_total = segment::kRingBytesMin;
+         options.store.append_ring_idle_ms = 0;
        }},
       {"DeletePartition", fill, [](CrashWorld& world) { world.delete_partition(); }},
       {"DeletePartitionAndCreate", fill,

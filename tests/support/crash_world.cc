@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "support/batches.h"
 #include "support/log_comparison.h"
 #include "support/log_machine.h"
 
@@ -409,6 +410,14 @@ void CrashWorld::expire_producers(std::int64_t after_ms) {
   const auto expected = model_.expire_producers(clock_.now());
   const auto seen = answer_of(log_->expire_producers(), "expire_producers");
   require(seen == expected, "expire_producers forgets others than the oracle");
+  note_done();
+}
+
+void CrashWorld::append_elsewhere() {
+  const auto other = store_->open_partition({kCrashPartition.topic, kCrashPartition.partition + 1},
+                                            options_.partition);
+  // What a fault does to the other one is not told of this one.
+  if (other) std::ignore = (*other)->append_as_leader(make_batch({}));
   note_done();
 }
 

@@ -46,6 +46,12 @@ class FaultFile final : public File {
     return under_->truncate(bytes);
   }
 
+  Result<void> reserve(std::int64_t bytes) override {
+    if (const auto fault = plan_->strike(IoCall::kPreallocate, path_)) {
+      return sim::fault_error(*fault, IoCall::kPreallocate, path_);
+    }
+    return under_->reserve(bytes);
+  }
   Result<void> preallocate(std::int64_t bytes) override {
     if (const auto fault = plan_->strike(IoCall::kPreallocate, path_)) {
       return sim::fault_error(*fault, IoCall::kPreallocate, path_);

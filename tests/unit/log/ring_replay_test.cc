@@ -2,6 +2,7 @@
 #include "log/ring_replay.h"
 
 #include <gmock/gmock.h>
+#include <sys/stat.h>
 
 #include <cerrno>
 
@@ -84,6 +85,102 @@ TEST_F(RingReplayTest, PartitionsThatFindNoRoomGoWithout) {
   EXPECT_FALSE(has_ring());
   crash_and_open();
   EXPECT_EQ(log_->ends().log_end, Offset(2));
+}
+
+class RingPoolTest : public RingReplayTest {
+ protected:
+  RingPoolTest() {
+    store_options_.append_ring_bytes_total = store_options_.append_ring_bytes;
+    store_options_.append_ring_idle_ms = 1000;
+  }
+  std::shared_ptr<PartitionLog> open_another() {
+    return value_of(store_->open_partition({"t", 1}, options_));
+  }
+  [[nodiscard]] bool has_other_ring() const {
+    return std::filesystem::exists(store_path() + "/t-1/" + std::string(segment::kRingFile));
+  }
+};
+
+TEST_F(RingPoolTest, AnIdlePartitionDrainsAndGivesItsRingToABusyOne) {
+  open();
+  append_batches(3);
+  clock_.set(clock_.now() + 1000);
+  const Fetched held = value_of(log_->fetch(Offset(0), {}));
+  const Buffer bytes = value_of(held.read());
+  const auto other = open_another();
+  value_of(other->append_as_leader(make_batch({})));
+  EXPECT_FALSE(has_ring());
+  EXPECT_TRUE(has_other_ring());
+  EXPECT_GT(read_file(log_path(0)).size(), 0U);
+  EXPECT_EQ(value_of(held.read()), bytes) << "a region that is held stays readable";
+
+  append_batches(2);
+  EXPECT_FALSE(has_ring()) << "not worth it";
+  const std::string before = answers_now();
+  crash_and_open();
+  EXPECT_EQ(answers_now(), before);
+  EXPECT_EQ(report().batches_from_ring, 0);
+}
+
+TEST_F(RingPoolTest, ARingThatIsInUseIsNotTaken) {
+  open();
+  append_batches(3);
+  clock_.set(clock_.now() + 999);
+  const auto other = open_another();
+  value_of(other->append_as_leader(make_batch({})));
+  EXPECT_TRUE(has_ring());
+  EXPECT_FALSE(has_other_ring());
+}
+
+TEST_F(RingPoolTest, WhoAppendsMuchAsksAgain) {
+  open();
+  append_batches(1);
+  const auto other = open_another();
+  value_of(other->append_as_leader(make_batch({})));
+  clock_.set(clock_.now() + 1000);
+  for (int i = 0; i < 20'000 && !has_other_ring(); ++i) {
+    value_of(other->append_as_leader(make_batch({})));
+  }
+  EXPECT_TRUE(has_other_ring());
+  EXPECT_FALSE(has_ring());
+}
+
+TEST_F(RingPoolTest, ARemovalThatFailsPoisonsTheIdlePartitionAlone) {
+  open();
+  append_batches(2);
+  clock_.set(clock_.now() + 1000);
+  const auto other = open_another();
+  vfs_.plan().add({.call = IoCall::kSyncDirectory, .path_part = "t-0", .os_errno = EIO});
+  vfs_.plan().set_skips_syncs(false);
+  value_of(other->append_as_leader(make_batch({})));
+  EXPECT_THAT(log_->append_as_leader(make_batch({})),
+              FailsWith(ErrorCode::PARTITION_POISONED, "sync directory"));
+  EXPECT_EQ(fetched(0).size(), 2U);
+  EXPECT_THAT(other->append_as_leader(make_batch({})), Succeeds());
+}
+
+TEST_F(RingReplayTest, SpaceForADrainIsSetAsideBeforeAFill) {
+  open();
+  vfs_.plan().add(
+      {.call = IoCall::kPreallocate, .path_part = ".log", .is_lasting = true, .os_errno = ENOSPC});
+  append_batches(2);
+  EXPECT_GT(read_file(log_path(0)).size(), 0U) << "past the ring";
+  vfs_.plan().clear();
+  const auto bytes = read_file(log_path(0)).size();
+  append_batches(1);
+  EXPECT_EQ(read_file(log_path(0)).size(), bytes) << "into the ring again";
+}
+
+TEST_F(RingReplayTest, ACloseGivesBackWhatWasSetAside) {
+  const auto blocks = [&] {
+    struct stat found{};
+    return ::stat(log_path(0).c_str(), &found) == 0 ? std::int64_t{found.st_blocks} * 512 : -1;
+  };
+  open();
+  append_batches(1);
+  EXPECT_GE(blocks(), 1 << 20);
+  close();
+  EXPECT_LE(blocks(), 64 << 10);
 }
 
 TEST_F(RingReplayTest, ACleanCloseLeavesNone) {
