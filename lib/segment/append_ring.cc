@@ -1,6 +1,5 @@
 #include "segment/append_ring.h"
 
-#include <array>
 #include <random>
 #include <thread>
 #include <utility>
@@ -24,7 +23,7 @@ constexpr std::size_t kSegmentBaseAt = 24;
 constexpr std::size_t kAnchorAt = 32;
 constexpr std::size_t kEntryFieldBytes = 32;
 constexpr std::size_t kHeaderHashAt = kAnchorAt + kEntryFieldBytes;
-constexpr std::size_t kHeaderBytes = kHeaderHashAt + 8;
+static_assert(kRingFillBytes == kHeaderHashAt + 8);
 
 /// Making another partition give its ring back costs as much as some thousand writes.
 constexpr std::int64_t kAppendsWorthARing = 1 << 14;
@@ -140,8 +139,8 @@ bool AppendRing::fits(std::int64_t bytes, std::size_t batches, bool is_new) cons
   return bytes <= bytes_ - kBody - used - entries * kEntry;
 }
 
-std::vector<std::byte> encode(const RingFill& fill) {
-  std::vector<std::byte> header(kHeaderBytes);
+std::array<std::byte, kRingFillBytes> encode(const RingFill& fill) {
+  std::array<std::byte, kRingFillBytes> header{};
   base::store_be(header, 0, kMagic);
   base::store_be(header, kVersionAt, kVersion);
   base::store_be(header, kHasAnchorAt, std::uint32_t{fill.anchor ? 1U : 0U});
@@ -153,7 +152,7 @@ std::vector<std::byte> encode(const RingFill& fill) {
 }
 
 std::optional<RingFill> decode_ring_fill(Bytes bytes) {
-  if (bytes.size() < kHeaderBytes || base::load_be<std::uint64_t>(bytes, 0) != kMagic ||
+  if (bytes.size() < kRingFillBytes || base::load_be<std::uint64_t>(bytes, 0) != kMagic ||
       base::load_be<std::uint32_t>(bytes, kVersionAt) != kVersion ||
       base::load_be<std::uint64_t>(bytes, kHeaderHashAt) !=
           base::hash64(bytes.first(kHeaderHashAt))) {
@@ -171,7 +170,7 @@ std::optional<RingFill> decode_ring_fill(Bytes bytes) {
 Result<void> AppendRing::begin_fill(Offset segment_base, const std::optional<RingEntry>& anchor) {
   while (readers_.load() != 0) std::this_thread::yield();
   nonce_ += 1;
-  const std::vector<std::byte> header = encode(RingFill{nonce_, segment_base, anchor});
+  const auto header = encode(RingFill{nonce_, segment_base, anchor});
   ONCELOG_TRY(file_->store(0, header));
   body_bytes_ = 0;
   entries_ = 0;
@@ -210,7 +209,7 @@ Bytes AppendRing::pending() const {
 
 Result<void> AppendRing::invalidate() {
   if (!is_ready()) return {};
-  ONCELOG_TRY(file_->store(0, std::array<std::byte, kHeaderBytes>{}));
+  ONCELOG_TRY(file_->store(0, std::array<std::byte, kRingFillBytes>{}));
   return file_->sync();
 }
 

@@ -2,6 +2,7 @@
 // a mapped file, so that a small append costs no system call. Format: FORMAT.md, `.tail`.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <cstdint>
 #include <functional>
@@ -21,6 +22,7 @@ namespace oncelog::segment {
 
 /// Beside the segments of its partition.
 inline constexpr std::string_view kRingFile = ".tail";
+inline constexpr std::size_t kRingFillBytes = 72;  ///< the header of a fill
 inline constexpr std::int64_t kRingBytesMin = 4096;
 inline constexpr std::int64_t kRingBytesMax = 64 << 20;
 
@@ -157,7 +159,7 @@ struct RingFill {
 
   friend bool operator==(const RingFill&, const RingFill&) = default;
 };
-[[nodiscard]] std::vector<std::byte> encode(const RingFill& fill);
+[[nodiscard]] std::array<std::byte, kRingFillBytes> encode(const RingFill& fill);
 /// Nothing if the bytes do not begin with one.
 [[nodiscard]] std::optional<RingFill> decode_ring_fill(Bytes bytes);
 

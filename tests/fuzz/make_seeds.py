@@ -57,6 +57,12 @@ def seed_index(target, name, base, content):
     write(target, name, content + reversed_number(looked_for, looked_for_bytes) + reversed_number(base, 8))
 
 
+def seed_ring(name, head, batches):
+    """The fuzzer's mutator makes entries for the batches."""
+    body = b"".join(batches)
+    write("append_ring", name, (head.ljust(512, b"\0") + body).ljust(4096, b"\0") + b"\0")
+
+
 def seed_golden():
     kinds = set()
     for path in sorted(GOLDEN.glob("*/data/**/*")):
@@ -103,6 +109,8 @@ def seed_format():
             seed_index("time_index", name, int(attributes["base"]), content)
         elif kind == "transaction-index":
             write("txn_index", name, content)
+        elif kind == "ring-fill":
+            seed_ring("one", content, [b for k, _, b in format_blocks() if k == "record-batch"][:3])
         elif kind == "clean-record":
             write("clean_record", name, content)
         elif kind == "producer-snapshot":
@@ -124,7 +132,7 @@ def change(verb, file, position, content=b""):
 
 def seed_store():
     put, cut, insert, erase, replace, remove, zero, rename, repair = 0, 1, 2, 3, 4, 5, 6, 7, 0x80
-    for ending in range(4):
+    for ending in range(5):
         for how in (0, 0x20, 0x3F, 0x80):
             write("store", f"as-it-is-{ending}-{how:02x}", bytes([how, ending]))
         for file in range(0, 24):

@@ -53,6 +53,20 @@ class MemoryFile final : public File {
   std::shared_ptr<Content> content_;
 };
 
+class MemoryMap final : public MappedFile {
+ public:
+  explicit MemoryMap(std::shared_ptr<Content> content) : content_(std::move(content)) {}
+  [[nodiscard]] Bytes bytes() const override { return *content_; }
+  Result<void> store(std::int64_t position, Bytes bytes) override {
+    std::ranges::copy(bytes, content_->begin() + position);
+    return {};
+  }
+  Result<void> sync() override { return {}; }
+
+ private:
+  std::shared_ptr<Content> content_;
+};
+
 class MemoryLock final : public FileLock {
  public:
   MemoryLock(std::string path, std::shared_ptr<std::set<std::string>> locked)
@@ -195,6 +209,13 @@ Result<std::unique_ptr<FileLock>> MemoryVfs::lock(const std::string& path) {
   if (!nodes_.contains(path)) make(path, std::make_shared<Content>());
   if (!locked_->insert(path).second) return fail(ErrorCode::STORE_IN_USE, path, ": is locked");
   return std::make_unique<MemoryLock>(path, locked_);
+}
+
+Result<std::unique_ptr<MappedFile>> MemoryVfs::map_new(const std::string& path,
+                                                       std::int64_t bytes) {
+  if (!can_map_) return nullptr;
+  put(path, Content(static_cast<std::size_t>(bytes)));
+  return std::make_unique<MemoryMap>(nodes_.at(path).content);
 }
 
 }  // namespace oncelog::fuzz

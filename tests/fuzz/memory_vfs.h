@@ -24,6 +24,8 @@ class MemoryVfs final : public Vfs {
   using Content = std::vector<std::byte>;
   /// A copy of everything, inodes as well.
   [[nodiscard]] std::unique_ptr<MemoryVfs> clone() const;
+  /// Files can be mapped from now on; copies cannot.
+  void allow_maps() { can_map_ = true; }
   /// Makes or replaces a file, and the directories above it.
   void put(const std::string& path, Content content);
   /// The content of a file, to be read or changed; null if there is none.
@@ -40,6 +42,7 @@ class MemoryVfs final : public Vfs {
   Result<void> remove_directory(const std::string& path) override;
   Result<void> sync_directory(const std::string& path) override;
   Result<std::unique_ptr<FileLock>> lock(const std::string& path) override;
+  Result<std::unique_ptr<MappedFile>> map_new(const std::string& path, std::int64_t bytes) override;
 
  private:
   struct Node {
@@ -50,6 +53,7 @@ class MemoryVfs final : public Vfs {
 
   std::map<std::string, Node> nodes_;
   std::uint64_t last_inode_ = 0;
+  bool can_map_ = false;
   std::shared_ptr<std::set<std::string>> locked_ = std::make_shared<std::set<std::string>>();
 };
 

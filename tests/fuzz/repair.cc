@@ -1,6 +1,7 @@
 #include "fuzz/repair.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/bytes.h"
 #include "base/crc32c.h"
@@ -8,6 +9,7 @@
 #include "record/batch_header.h"
 #include "record/compression.h"
 #include "record/record_codec.h"
+#include "segment/append_ring.h"
 
 namespace oncelog::fuzz {
 
@@ -80,10 +82,44 @@ void repair_clean_record(std::span<std::byte> file) {
   base::store_be(file, 6, base::hash64(Bytes(file).subspan(kBodyBegin)));
 }
 
+void repair_ring(std::span<std::byte> file, std::size_t entries) {
+  constexpr std::size_t kBodyAt = 512;
+  constexpr std::size_t kEntryBytes = 40;
+  constexpr std::size_t kHashAt = 64;
+  if (std::ssize(file) < segment::kRingBytesMin) return;
+  std::ranges::copy(as_bytes("oncetail"), file.begin());
+  base::store_be(file, 8, std::uint32_t{1});
+  std::uint64_t chain = base::hash64(Bytes(file).first(kHashAt));
+  base::store_be(file, kHashAt, chain);
+  const auto fill = segment::decode_ring_fill(file);
+  std::int64_t position = fill && fill->anchor ? fill->anchor->position + fill->anchor->bytes : 0;
+  std::size_t body_at = kBodyAt;
+  std::size_t at = file.size() - kEntryBytes;
+  for (; entries > 0 && at > body_at + kHeaderBytes; --entries, at -= kEntryBytes) {
+    const std::int64_t claimed = header_of(file.subspan(body_at)).size_bytes();
+    if (claimed < kBatchHeaderBytes || std::cmp_greater(claimed, at - body_at)) break;
+    const auto batch = file.subspan(body_at, static_cast<std::size_t>(claimed));
+    repair_batch(batch);
+    const BatchHeader header = header_of(batch);
+    base::store_be(file, at, position);
+    base::store_be(file, at + 8, header.base_offset.value());
+    base::store_be(file, at + 16, header.leader_epoch.value());
+    base::store_be(file, at + 20, static_cast<std::int32_t>(claimed));
+    base::store_be(file, at + 24, header.crc);
+    base::store_be(file, at + 28, std::uint32_t{0});
+    chain = base::hash64(Bytes(file).subspan(at, 32), chain);
+    base::store_be(file, at + 32, chain);
+    position = static_cast<std::int64_t>(static_cast<std::uint64_t>(position) +
+                                         static_cast<std::uint64_t>(claimed));
+    body_at += batch.size();
+  }
+}
+
 void repair_file(std::string_view name, std::span<std::byte> file) {
   if (name.ends_with(".log")) repair_batches(file);
   if (name.ends_with(".snapshot")) repair_kafka_snapshot(file, true);
   if (name.ends_with(".clean")) repair_clean_record(file);
+  if (name.ends_with(".tail")) repair_ring(file, 2);
 }
 
 std::optional<Buffer> mutate_records(Bytes batch, unsigned seed) {

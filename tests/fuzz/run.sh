@@ -104,6 +104,7 @@ fi
 bytes_max() { # inputs larger than that only make an execution slower
   case $1 in
     lmdb_check | store) echo 512 ;;
+    append_ring) echo 6144 ;;
     batch | records | clean_record | state_rows) echo 1024 ;;
     *) echo 4096 ;;
   esac

@@ -3,6 +3,8 @@
 #include <array>
 
 #include "base/assert.h"
+#include "base/bytes.h"
+#include "fuzz/repair.h"
 #include "oncelog/clock.h"
 #include "oncelog/record_builder.h"
 
@@ -71,6 +73,7 @@ void write_story(PartitionLog& log) {
 
 std::unique_ptr<MemoryVfs> make_files(Ending ending) {
   auto vfs = std::make_unique<MemoryVfs>();
+  if (ending == Ending::kCrashedWithRing) vfs->allow_maps();
   {
     const auto store = Store::open(kStoreDirectory, store_options(*vfs));
     ONCELOG_ASSERT(store.has_value());
@@ -83,12 +86,17 @@ std::unique_ptr<MemoryVfs> make_files(Ending ending) {
   if (ending == Ending::kClosedByKafka) {
     ONCELOG_ASSERT(vfs->remove(std::string(kStoreDirectory) + "/.clean").has_value());
   }
-  // A new topic id is random; nothing refers to it here.
+  // A new topic id is random; nothing refers to it here. So is a ring's nonce.
   MemoryVfs::Content* const metadata =
       vfs->find(std::string(kPartitionDirectory) + "/partition.metadata");
   ONCELOG_ASSERT(metadata != nullptr);
   const Bytes fixed = as_bytes("version: 0\ntopic_id: AAECAwQFBgcICQoLDA0ODw");
   metadata->assign(fixed.begin(), fixed.end());
+  if (MemoryVfs::Content* const ring = vfs->find(std::string(kPartitionDirectory) + "/.tail")) {
+    constexpr std::size_t kNonceAt = 16;
+    base::store_be(*ring, kNonceAt, std::uint64_t{1});
+    repair_ring(*ring, ring->size());
+  }
   return vfs;
 }
 
@@ -99,6 +107,7 @@ StoreOptions store_options(MemoryVfs& vfs) {
   options.vfs = &vfs;
   options.clock = &clock();
   options.decompression.bytes_max = 1 << 16;
+  options.append_ring_bytes = 1;  // the smallest
   return options;
 }
 
@@ -115,7 +124,7 @@ PartitionOptions partition_options(Ending ending) {
 const MemoryVfs& store_files(Ending ending) {
   static const std::array<std::unique_ptr<MemoryVfs>, kEndings> kFiles = {
       make_files(Ending::kClosed), make_files(Ending::kCrashed), make_files(Ending::kClosedByKafka),
-      make_files(Ending::kCrashedPreallocated)};
+      make_files(Ending::kCrashedPreallocated), make_files(Ending::kCrashedWithRing)};
   return *kFiles[static_cast<std::size_t>(ending)];
 }
 

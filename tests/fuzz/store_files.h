@@ -18,8 +18,9 @@ enum class Ending : std::uint8_t {
   kCrashed,
   kClosedByKafka,  ///< closed, without what only we write
   kCrashedPreallocated,
+  kCrashedWithRing,  ///< batches that only the append ring has
 };
-inline constexpr int kEndings = 4;
+inline constexpr int kEndings = 5;
 
 [[nodiscard]] StoreOptions store_options(MemoryVfs& vfs);
 [[nodiscard]] PartitionOptions partition_options(Ending ending);

@@ -220,7 +220,9 @@ std::optional<ByteVector> transcode(const Block& block, const ByteVector& bytes)
   }
   if (block.kind == "ring-fill") {
     const auto fill = segment::decode_ring_fill(bytes);
-    return fill ? std::optional(segment::encode(*fill)) : std::nullopt;
+    if (!fill) return std::nullopt;
+    const auto header = segment::encode(*fill);
+    return ByteVector(header.begin(), header.end());
   }
   if (block.kind == "clean-record") {
     const auto record = store::decode_clean_record(bytes);

@@ -1,0 +1,389 @@
+// bench_levels.cc: what does an append cost at each level, against the least that could be done for
+// its bytes?
+//
+//   bench_levels [--quick] [--runs=N] [--directory=PATH]
+//
+// `written`, one appender, batches of 128 B to 1 MiB, against three loops over the same bytes: the
+// append with a file system that stores nothing (the checks), a bare pwrite per batch, and a copy
+// into a mapping whose pages were touched before (no log could be faster, or safe). And the price
+// of a producer id. `durable`, 1, 8 and 64 appenders: against the pwrite of as many batches and one
+// fdatasync, made by one thread (the group); on one partition, and on a partition each, whose syncs
+// the file system may join or not: beside it, what one syncfs for all of them would take. All of a
+// row is measured in turn, run by run, so that what else the machine does meets each; medians of
+// the runs, and of the appends p50, p99, p99.9 and the worst of all. The files lie in a folder
+// below the given one, by default the current one, and are removed at the end.
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "oncelog/oncelog.h"
+
+namespace {
+
+using namespace oncelog;
+namespace fs = std::filesystem;
+using SteadyClock = std::chrono::steady_clock;
+using Batch = std::vector<std::byte>;
+
+[[noreturn]] void give_up(const std::string& why) {
+  std::fprintf(stderr, "bench_levels: %s\n", why.c_str());
+  std::exit(1);
+}
+
+template <class T>
+T must(Result<T> result) {
+  if (!result) give_up(result.error().text());
+  if constexpr (!std::is_void_v<T>) return *std::move(result);
+}
+
+std::int64_t now_ns() { return SteadyClock::now().time_since_epoch().count(); }
+
+struct Setup {
+  std::string directory = ".";
+  int runs = 7;
+  bool is_quick = false;
+};
+
+/// A file system of one partition's appends that stores nothing: what is left is the checks.
+class NowhereFile final : public File {
+ public:
+  Result<std::size_t> read_at(std::span<std::byte>, std::int64_t) const override { return 0; }
+  Result<void> write_at(std::span<const Bytes>, std::int64_t) override { return {}; }
+  [[nodiscard]] Result<std::int64_t> size() const override { return 0; }
+  Result<void> truncate(std::int64_t) override { return {}; }
+  Result<void> preallocate(std::int64_t) override { return {}; }
+  Result<void> sync() override { return {}; }
+  Result<void> drop_cache(std::int64_t) override { return {}; }
+  [[nodiscard]] int native_handle() const override { return -1; }
+};
+
+/// The machine's files, but for `.log`s.
+class NowhereVfs final : public Vfs {
+ public:
+  Result<std::unique_ptr<File>> open(const std::string& path, OpenMode mode) override {
+    if (path.ends_with(".log")) return std::make_unique<NowhereFile>();
+    return under_.open(path, mode);
+  }
+  Result<std::optional<FileStatus>> status(const std::string& path) override {
+    return under_.status(path);
+  }
+  Result<std::vector<std::string>> list(const std::string& directory) override {
+    return under_.list(directory);
+  }
+  Result<void> remove(const std::string& path) override { return under_.remove(path); }
+  Result<void> rename(const std::string& from, const std::string& to) override {
+    return under_.rename(from, to);
+  }
+  Result<void> create_directory(const std::string& path) override {
+    return under_.create_directory(path);
+  }
+  Result<void> remove_directory(const std::string& path) override {
+    return under_.remove_directory(path);
+  }
+  Result<void> sync_directory(const std::string& path) override {
+    return under_.sync_directory(path);
+  }
+  Result<std::unique_ptr<FileLock>> lock(const std::string& path) override {
+    return under_.lock(path);
+  }
+
+ private:
+  Vfs& under_ = posix_vfs();
+};
+
+/// One batch of about `bytes`, all told.
+Batch make_batch(std::int64_t bytes, const BatchFields& fields) {
+  constexpr std::int64_t kOverheadBytes = kBatchHeaderBytes + 10;
+  RecordBatchBuilder builder(fields);
+  const std::string value(
+      static_cast<std::size_t>(std::max<std::int64_t>(bytes - kOverheadBytes, 1)), 'v');
+  must(builder.add({.timestamp = Timestamp(1'700'000'000'000), .value = as_bytes(value)}));
+  return must(builder.build());
+}
+
+std::vector<Batch> make_batches(std::int64_t bytes, int count, std::int64_t producer_id) {
+  std::vector<Batch> batches;
+  for (std::int32_t i = 0; i < count; ++i) {
+    BatchFields fields;
+    if (producer_id >= 0) {
+      fields = {.producer_id = ProducerId(producer_id),
+                .producer_epoch = ProducerEpoch(0),
+                .base_sequence = Sequence(i)};
+    }
+    batches.push_back(make_batch(bytes, fields));
+  }
+  return batches;
+}
+
+/// What the appends of one way of storing took, each, over all runs.
+struct Times {
+  std::vector<double> run_ns{};  ///< of each run, per append
+  std::vector<std::int64_t> each{};
+
+  [[nodiscard]] double median() const {
+    std::vector<double> sorted = run_ns;
+    std::ranges::sort(sorted);
+    return sorted[sorted.size() / 2];
+  }
+  [[nodiscard]] double part(double share) {
+    std::ranges::sort(each);
+    const auto last = static_cast<double>(each.size() - 1);
+    return static_cast<double>(each[static_cast<std::size_t>(share * last)]);
+  }
+};
+
+/// `store(i)` stores batch i.
+template <class Store>
+void time_each(Times& times, int count, const Store& store) {
+  const std::int64_t begin = now_ns();
+  std::int64_t before = begin;
+  for (int i = 0; i < count; ++i) {
+    store(i);
+    const std::int64_t after = now_ns();
+    times.each.push_back(after - before);
+    before = after;
+  }
+  times.run_ns.push_back(static_cast<double>(before - begin) / count);
+}
+
+class Folder {
+ public:
+  explicit Folder(const std::string& parent) : path_(parent + "/bench-levels-XXXXXX") {
+    if (::mkdtemp(path_.data()) == nullptr) give_up("cannot make a folder in " + parent);
+  }
+  ~Folder() { fs::remove_all(path_); }
+  Folder(const Folder&) = delete;
+  Folder& operator=(const Folder&) = delete;
+  /// A name that has not been used before.
+  std::string next() { return path_ + "/" + std::to_string(++count_); }
+
+ private:
+  std::string path_;
+  int count_ = 0;
+};
+
+class RawFile {
+ public:
+  explicit RawFile(const std::string& path)
+      : descriptor_(::open(path.c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0644)) {
+    if (descriptor_ < 0) give_up("cannot make " + path);
+  }
+  ~RawFile() { ::close(descriptor_); }
+  RawFile(const RawFile&) = delete;
+  RawFile& operator=(const RawFile&) = delete;
+  void write(const Batch& batch) {
+    if (::pwrite(descriptor_, batch.data(), batch.size(), end_) < 0) give_up("pwrite");
+    end_ += static_cast<off_t>(batch.size());
+  }
+  void sync() const {
+    if (::fdatasync(descriptor_) != 0) give_up("fdatasync");
+  }
+  void sync_file_system() const {
+    if (::syncfs(descriptor_) != 0) give_up("syncfs");
+  }
+
+ private:
+  int descriptor_;
+  off_t end_ = 0;
+};
+
+struct OpenLog {
+  std::unique_ptr<Store> store{};
+  std::vector<std::shared_ptr<PartitionLog>> logs{};
+};
+
+OpenLog open_logs(const std::string& path, Level level, int partitions, Vfs* vfs) {
+  StoreOptions store_options;
+  store_options.vfs = vfs;
+  OpenLog open{must(Store::open(path, store_options)), {}};
+  PartitionOptions options;
+  options.level = level;
+  options.config.max_message_bytes = 2 << 20;
+  for (int i = 0; i < partitions; ++i) {
+    open.logs.push_back(must(open.store->open_partition({"bench", i}, options)));
+  }
+  return open;
+}
+
+// ---- written
+
+void time_appends(Times& times, Folder& folder, const std::vector<Batch>& batches, Vfs* vfs) {
+  const OpenLog open = open_logs(folder.next(), Level::kWritten, 1, vfs);
+  time_each(times, static_cast<int>(batches.size()), [&](int i) {
+    must(open.logs[0]->append_as_leader(batches[static_cast<std::size_t>(i)]));
+  });
+}
+
+void time_mapping(Times& times, const std::vector<Batch>& batches) {
+  constexpr std::size_t kMapBytes = 4 << 20;
+  void* const map =
+      ::mmap(nullptr, kMapBytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  if (map == MAP_FAILED) give_up("mmap");
+  std::memset(map, 1, kMapBytes);
+  std::size_t at = 0;
+  time_each(times, static_cast<int>(batches.size()), [&](int i) {
+    const Batch& batch = batches[static_cast<std::size_t>(i)];
+    if (at + batch.size() > kMapBytes) at = 0;
+    std::memcpy(static_cast<std::byte*>(map) + at, batch.data(), batch.size());
+    at += batch.size();
+  });
+  ::munmap(map, kMapBytes);
+}
+
+void run_written(const Setup& setup, Folder& folder) {
+  std::printf("written, one appender; times of one append in ns\n");
+  std::printf("%9s %9s %9s %9s %9s | %8s %8s %8s | %9s %8s | %7s %8s %9s %9s\n", "bytes", "append",
+              "checks", "pwrite", "mapping", "/checks", "pwrite/", "/mapping", "with id", "+ns",
+              "p50", "p99", "p99.9", "worst");
+  NowhereVfs nowhere;
+  for (const std::int64_t bytes : {128, 512, 1024, 16 << 10, 128 << 10, 1 << 20}) {
+    const std::int64_t total = setup.is_quick ? 16 << 20 : 128 << 20;
+    const int count = static_cast<int>(std::clamp<std::int64_t>(total / bytes, 64, 200'000));
+    const std::vector<Batch> plain = make_batches(bytes, count, -1);
+    const std::vector<Batch> tagged = make_batches(bytes, count, 7);
+    Times append;
+    Times checks;
+    Times pwrite;
+    Times mapping;
+    Times with_id;
+    for (int run = 0; run < setup.runs; ++run) {
+      time_appends(append, folder, plain, nullptr);
+      time_appends(checks, folder, plain, &nowhere);
+      RawFile file(folder.next());
+      time_each(pwrite, count, [&](int i) { file.write(plain[static_cast<std::size_t>(i)]); });
+      time_mapping(mapping, plain);
+      time_appends(with_id, folder, tagged, nullptr);
+    }
+    std::printf(
+        "%9zu %9.0f %9.0f %9.0f %9.0f | %8.2f %8.2f %8.2f | %9.0f %8.0f | %7.0f %8.0f "
+        "%9.0f %9.0f\n",
+        plain[0].size(), append.median(), checks.median(), pwrite.median(), mapping.median(),
+        append.median() / checks.median(), pwrite.median() / append.median(),
+        append.median() / mapping.median(), with_id.median(), with_id.median() - append.median(),
+        append.part(0.5), append.part(0.99), append.part(0.999), append.part(1));
+    std::fflush(stdout);
+  }
+}
+
+// ---- durable
+
+/// Every appender appends `count` batches of its own, one after the other, to its partition; ns per
+/// group of one batch of each.
+void time_group(Times& times, const OpenLog& open, const std::vector<std::vector<Batch>>& batches) {
+  std::vector<std::vector<std::int64_t>> each(batches.size());
+  const int count = static_cast<int>(batches[0].size());
+  const std::int64_t begin = now_ns();
+  {
+    std::vector<std::jthread> appenders;
+    for (std::size_t a = 0; a < batches.size(); ++a) {
+      appenders.emplace_back([&, a] {
+        PartitionLog& log = *open.logs[a % open.logs.size()];
+        for (const Batch& batch : batches[a]) {
+          const std::int64_t before = now_ns();
+          must(log.append_as_leader(batch));
+          each[a].push_back(now_ns() - before);
+        }
+      });
+    }
+  }
+  times.run_ns.push_back(static_cast<double>(now_ns() - begin) / count);
+  for (const auto& one : each) times.each.insert(times.each.end(), one.begin(), one.end());
+}
+
+void run_durable(const Setup& setup, Folder& folder, std::int64_t bytes) {
+  std::printf("\ndurable, batches of %lld bytes; us for one batch of each appender\n",
+              static_cast<long long>(bytes));
+  std::printf("%9s %9s %9s %9s %9s %9s | %8s %8s | %8s %8s %8s %8s\n", "appenders", "one log",
+              "a log each", "floor", "files", "syncfs", "/floor", "logs/one", "p50", "p99", "p99.9",
+              "worst");
+  for (const int appenders : {1, 8, 64}) {
+    const int count = setup.is_quick ? 20 : 100;
+    std::vector<std::vector<Batch>> batches;
+    for (int a = 0; a < appenders; ++a) batches.push_back(make_batches(bytes, count, 100 + a));
+    Times one_log;
+    Times log_each;
+    Times floor;
+    Times files;
+    Times syncfs;
+    for (int run = 0; run < setup.runs; ++run) {
+      time_group(one_log, open_logs(folder.next(), Level::kDurable, 1, nullptr), batches);
+      time_group(log_each, open_logs(folder.next(), Level::kDurable, appenders, nullptr), batches);
+      RawFile group(folder.next());
+      time_each(floor, count, [&](int) {
+        for (int a = 0; a < appenders; ++a) group.write(batches[0][0]);
+        group.sync();
+      });
+      std::vector<std::unique_ptr<RawFile>> own;
+      for (int a = 0; a < appenders; ++a) own.push_back(std::make_unique<RawFile>(folder.next()));
+      const std::int64_t begin = now_ns();
+      {
+        std::vector<std::jthread> threads;
+        for (auto& file : own) {
+          threads.emplace_back([&] {
+            for (int i = 0; i < count; ++i) {
+              file->write(batches[0][0]);
+              file->sync();
+            }
+          });
+        }
+      }
+      files.run_ns.push_back(static_cast<double>(now_ns() - begin) / count);
+      time_each(syncfs, count, [&](int) {
+        for (auto& file : own) file->write(batches[0][0]);
+        own[0]->sync_file_system();
+      });
+    }
+    constexpr double kUs = 1e-3;
+    std::printf("%9d %9.0f %9.0f %9.0f %9.0f %9.0f | %8.2f %8.2f | %8.0f %8.0f %8.0f %8.0f\n",
+                appenders, one_log.median() * kUs, log_each.median() * kUs, floor.median() * kUs,
+                files.median() * kUs, syncfs.median() * kUs, one_log.median() / floor.median(),
+                log_each.median() / one_log.median(), one_log.part(0.5) * kUs,
+                one_log.part(0.99) * kUs, one_log.part(0.999) * kUs, one_log.part(1) * kUs);
+    std::fflush(stdout);
+  }
+}
+
+Setup parse(int argc, char** argv) {
+  Setup setup;
+  for (int i = 1; i < argc; ++i) {
+    const std::string_view word = argv[i];
+    const auto value = [&](std::string_view name) -> std::optional<std::string> {
+      if (!word.starts_with(name)) return std::nullopt;
+      return std::string(word.substr(name.size()));
+    };
+    if (word == "--quick") {
+      setup.is_quick = true;
+      setup.runs = 3;
+    } else if (const auto runs = value("--runs=")) {
+      setup.runs = std::atoi(runs->c_str());
+    } else if (const auto directory = value("--directory=")) {
+      setup.directory = *directory;
+    } else {
+      give_up("what is " + std::string(word) + "? See the head of bench/bench_levels.cc");
+    }
+  }
+  if (setup.runs < 1) give_up("--runs is at least 1");
+  return setup;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const Setup setup = parse(argc, argv);
+  Folder folder(setup.directory);
+  run_written(setup, folder);
+  run_durable(setup, folder, 1024);
+  run_durable(setup, folder, 16 << 10);
+}
