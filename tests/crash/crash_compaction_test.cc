@@ -4,6 +4,9 @@
 // The oracle: what a committed reader makes of the log (the last value of each key), all producers
 // and all ends are what they were before the round; every record that is left was there; a round
 // behind the crash leaves what the undisturbed one has left.
+//
+// ONCELOG_CRASH_SUBSETS, ONCELOG_CRASH_SYSTEMATIC and ONCELOG_CRASH_NESTED_EVERY as in
+// crash_every_op_test.cc.
 #include <gtest/gtest.h>
 
 #include <functional>
@@ -184,6 +187,8 @@ class CompactionCrash {
     sim::ImageOptions choices;
     choices.subset_count =
         static_cast<std::size_t>(number_from_environment("ONCELOG_CRASH_SUBSETS", 6));
+    choices.systematic_max =
+        static_cast<std::size_t>(number_from_environment("ONCELOG_CRASH_SYSTEMATIC", 8));
     for (const CrashPoint& point : points_) {
       check_image(point, "the process died", copy_of(point.disk), CrashKind::kProcessDeath);
       for (const sim::CrashChoice& choice : point.disk.files->images(choices)) {
@@ -201,7 +206,8 @@ class CompactionCrash {
                     CrashKind::kOldProducers);
       }
     }
-    std::cout << points_.size() << " crash points, " << images_ << " images\n";
+    std::cout << points_.size() << " crash points, " << images_ << " images, " << nested_points_
+              << " crash points during their opens\n";
   }
 
  private:
@@ -223,6 +229,42 @@ class CompactionCrash {
   void check_image(const CrashPoint& point, const std::string& text, CrashedDisk disk,
                    CrashKind kind) {
     ++images_;
+    const bool is_nested = images_ % number_from_environment("ONCELOG_CRASH_NESTED_EVERY", 50) == 0;
+    if (is_nested) check_open(point, text, copy_of(disk), kind);
+    check_left(point.text + ", " + text, std::move(disk), kind);
+  }
+
+  /// The open of an image is crashed itself.
+  void check_open(const CrashPoint& point, const std::string& text, CrashedDisk disk,
+                  CrashKind kind) {
+    std::vector<CrashPoint> points;
+    CrashOptions options = options_;
+    ManualClock clock(now_);
+    disk.files->set_clock(&clock);
+    options.store.vfs = disk.files.get();
+    options.store.snapshots = disk.producers->store();
+    options.store.clock = &clock;
+    disk.files->set_observer([&](const sim::SimCall& call) {
+      points.push_back(
+          {", then " + std::string(sim::name_of(call.call)) + " " + call.path, copy_of(disk), {}});
+    });
+    {
+      const auto store = require_value(Store::open(kCrashStore, options.store), "open store");
+      std::ignore = store->open_partition(kCrashPartition, options.partition);
+    }
+    sim::ImageOptions choices;
+    choices.systematic_max = 4;
+    for (const CrashPoint& nested : points) {
+      ++nested_points_;
+      const std::string where = point.text + ", " + text + nested.text;
+      check_left(where, copy_of(nested.disk), kind);
+      for (const sim::CrashChoice& choice : nested.disk.files->images(choices)) {
+        check_left(where + ", " + sim::print_choice(choice), copy_of(nested.disk, choice), kind);
+      }
+    }
+  }
+
+  void check_left(const std::string& where, CrashedDisk disk, CrashKind kind) {
     try {
       World world(std::move(disk), options_, now_);
       check(world.log(), kind);
@@ -239,7 +281,7 @@ class CompactionCrash {
       require(world.log().recovery_report().files_rebuilt.empty(), "files were rebuilt");
       check(world.log(), kind);
     } catch (const std::exception& error) {
-      ADD_FAILURE() << point.text << ", " << text << ": " << error.what();
+      ADD_FAILURE() << where << ": " << error.what();
     }
   }
 
@@ -249,6 +291,7 @@ class CompactionCrash {
   std::vector<std::string> left_;
   std::vector<CrashPoint> points_;
   std::int64_t images_ = 0;
+  std::int64_t nested_points_ = 0;
 };
 
 class CrashCompaction : public testing::TestWithParam<std::tuple<Story, CrashPolicy>> {};

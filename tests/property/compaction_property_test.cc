@@ -1,5 +1,8 @@
-// Over random histories with several rounds of compaction: what a committed reader makes of the
-// log, its producers and its ends are the same before a round, behind it, and after an open.
+// Over random histories with several rounds of compaction, with truncations and deletions between
+// them: what a committed reader makes of the log, its producers and its ends are the same before a
+// round, behind it, and after an open.
+//
+// RC_PARAMS="max_success=… max_size=…" makes a run longer; each run prints its seed.
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 #include <rapidcheck/gtest.h>
@@ -29,6 +32,8 @@ enum class Step : std::uint8_t {
   kCompactWithFewKeys,
   kPass,
   kExpire,
+  kTruncate,
+  kDeleteRecords,
   kClose,
   kCrash,
 };
@@ -42,7 +47,7 @@ class History {
     config.segment_bytes = segment_bytes;
     config.index_interval_bytes = 100;
     config.cleanup_compact = true;
-    config.cleanup_delete = false;
+    config.retention_ms = -1;  // delete_records is allowed, time removes nothing
     config.min_cleanable_dirty_ratio = 0;
     config.delete_retention_ms = kRetentionMs;
     store_options_.clock = &clock_;
@@ -76,6 +81,14 @@ class History {
           sequences_.erase(one.value());
         }
         require_value(log_->checkpoint(), "checkpoint");  // an expiry is not in the log
+        return;
+      case Step::kTruncate:
+        require_value(log_->truncate_to(any_offset()), "truncate");
+        return note_producers();
+      case Step::kDeleteRecords:
+        require_value(log_->delete_records(std::min(any_offset(), log_->ends().high_watermark)),
+                      "delete_records");
+        require_value(log_->apply_retention(), "retention");
         return;
       case Step::kClose:
         return reopen(true);
@@ -116,6 +129,21 @@ class History {
                   "append");
     sequence += static_cast<std::int32_t>(records.size());
     is_open_[id] = is_transactional;
+  }
+
+  [[nodiscard]] Offset any_offset() const {
+    const LogEnds ends = log_->ends();
+    return Offset(*rc::gen::inRange(ends.log_start.value(), ends.log_end.value() + 1));
+  }
+
+  /// What each may write next, as the log knows it.
+  void note_producers() {
+    sequences_.clear();
+    is_open_.clear();
+    for (const ProducerInfo& one : require_value(log_->producers(), "producers")) {
+      sequences_[one.producer_id.value()] = one.last_sequence.value() + 1;
+      is_open_[one.producer_id.value()] = one.transaction_first_offset.has_value();
+    }
   }
 
   void end(std::int64_t id, MarkerType type) {
@@ -173,7 +201,7 @@ class History {
 };
 
 RC_GTEST_PROP(CompactionProperty, ReadersAndProducersNoticeNothing, ()) {
-  const auto segment_bytes = *rc::gen::inRange(100, 1500);
+  const auto segment_bytes = *rc::gen::inRange(200, 1500);
   History history(segment_bytes);
   const auto steps = *rc::gen::container<std::vector<Step>>(
       rc::gen::weightedElement<Step>({{30, Step::kPut},
@@ -185,6 +213,8 @@ RC_GTEST_PROP(CompactionProperty, ReadersAndProducersNoticeNothing, ()) {
                                       {3, Step::kCompactWithFewKeys},
                                       {4, Step::kPass},
                                       {1, Step::kExpire},
+                                      {2, Step::kTruncate},
+                                      {2, Step::kDeleteRecords},
                                       {2, Step::kClose},
                                       {2, Step::kCrash}}));
   for (const Step step : steps) history.run(step);

@@ -33,7 +33,8 @@ struct LogFacts {
     const auto bytes = require_value(fetched.read(), "read");
     CommittedRecords records(bytes, *fetched.aborted, {.from = from});
     while (const auto record = require_value(records.next(), "records")) {
-      const std::string key(as_text(record->key.value_or(Bytes{})));
+      if (!record->key) continue;  // nothing that can be superseded
+      const std::string key(as_text(*record->key));
       if (record->value) {
         facts.newest[key] = std::string(as_text(*record->value));
       } else {
