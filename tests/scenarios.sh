@@ -10,10 +10,7 @@ if [ -z "${ONCELOG_SCENARIOS:-}" ] || [ ! -d "$ONCELOG_SCENARIOS" ]; then
   exit 77
 fi
 
-# Operations that the shell does not have yet; a scenario that needs one is left out.
-without=compact
-
-set -- --without "$without"
+set --
 if [ -f "$here/disputed.txt" ]; then
   set -- "$@" --disputed "$here/disputed.txt"
 fi

@@ -41,6 +41,9 @@ class File {
   /// Data and size are on stable storage when this returns without an error. Never retried after a
   /// failure.
   virtual Result<void> sync() = 0;
+  /// Sets the time that FileStatus::modified_ms answers, as of the next sync(). Where a file system
+  /// keeps none, nothing: only retention of records without timestamps looks at it.
+  virtual Result<void> set_modified(std::int64_t /*modified_ms*/) { return {}; }
   /// Drops clean cached pages from `position` on, so that the next read comes from the device.
   virtual Result<void> drop_cache(std::int64_t position) = 0;
   /// The descriptor, for sendfile and the like; −1 where there is none.

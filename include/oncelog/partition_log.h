@@ -191,6 +191,42 @@ struct ScrubReport {
   std::vector<ScrubFinding> findings{};
 };
 
+/// How far a compaction is.
+struct CompactionProgress {
+  std::int64_t bytes_total = 0;  ///< the dirty ones twice: their keys come first
+  std::int64_t bytes_done = 0;
+};
+
+struct CompactionOptions {
+  /// Memory for the keys of one round (Kafka's log.cleaner.dedupe.buffer.size). Where they do not
+  /// fit, the round covers as much as they do.
+  std::int64_t key_map_bytes_max = 128 << 20;
+  /// Bytes read in a second, at most (log.cleaner.io.max.bytes.per.second).
+  std::int64_t bytes_per_second_max = kUnlimited;
+  /// Called about once a MiB, on the thread that called compact(); false ends the round. It may use
+  /// the log, but must not compact or close it, nor wait for who does. Must not throw.
+  std::function<bool(const CompactionProgress&)> on_progress{};
+};
+
+/// What a compaction did.
+struct CompactionReport {
+  bool was_due = false;  ///< else nothing has been changed (semantics 23.1)
+  /// Ended before its end, by on_progress, by a close, or because the segments were cut or removed
+  /// meanwhile. Segments that it had rewritten by then stay; the next round begins where this did.
+  bool was_interrupted = false;
+  double dirty_ratio = 0;       ///< bytes to be compacted, of those and all before them
+  Offset first_dirty{};         ///< where the round began
+  Offset cleaned_to{};          ///< where the next one begins
+  bool has_covered_all = true;  ///< else the keys did not fit
+  std::int64_t keys = 0;
+  std::int64_t segments_before = 0;  ///< that were rewritten
+  std::int64_t segments_after = 0;
+  std::int64_t bytes_before = 0;
+  std::int64_t bytes_after = 0;
+  std::int64_t records_before = 0;
+  std::int64_t records_after = 0;
+};
+
 /// Told once: success when every batch below the offset is on stable storage, else why it will not
 /// be (PARTITION_POISONED, MISUSE after close).
 using DurableCallback = std::function<void(const Result<void>&)>;
@@ -284,6 +320,13 @@ class PartitionLog {
   /// retention.ms let go; semantics 19. Raises the log start to the first that is left. Answers the
   /// bases of the removed ones, ascending.
   Result<std::vector<Offset>> apply_retention();
+
+  /// One round of compaction, if the log is due for one by cleanup.policy compact and its configs;
+  /// semantics 23. Segments below the active one and the LSO are rewritten with the newest record
+  /// of each key; offsets and sequences stay. Appends and reads go on meanwhile; readers keep what
+  /// they have. CORRUPT_MESSAGE if a batch is damaged: the segments up to it may be rewritten,
+  /// nothing is lost.
+  Result<CompactionReport> compact(const CompactionOptions& options = {});
 
   /// Starts a new segment, unless the active one is empty.
   Result<void> roll();

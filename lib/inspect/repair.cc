@@ -40,7 +40,7 @@ using inspect::RepairSurvey;
 
 constexpr std::string_view kNoteFile = "repair.txt";
 constexpr std::array kCheckpointFiles{store::kRecoveryPointFile, store::kLogStartFile,
-                                      store::kHighWatermarkFile};
+                                      store::kHighWatermarkFile, store::kCleanerFile};
 
 std::string last_part(const std::string& path) { return path.substr(path.rfind('/') + 1); }
 

@@ -258,6 +258,8 @@ class Surveyor {
           "the log start");
     lower(context_.checkpoint.high_watermark, survey_.lowered.high_watermark,
           "replication-offset-checkpoint", "the high watermark");
+    lower(context_.checkpoint.cleaner, survey_.lowered.cleaner, "cleaner-offset-checkpoint",
+          "the begin of the next compaction");
   }
 
   /// Index files and seals that are wrong. What is wrong with batches that stay, and where two

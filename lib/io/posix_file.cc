@@ -137,6 +137,15 @@ Result<void> PosixFile::sync() {
   return {};
 }
 
+Result<void> PosixFile::set_modified(std::int64_t modified_ms) {
+  const std::int64_t seconds = modified_ms / 1000 - (modified_ms % 1000 < 0 ? 1 : 0);
+  const std::int64_t rest_ms = modified_ms - seconds * 1000;
+  const timespec modified{static_cast<time_t>(seconds), static_cast<long>(rest_ms * 1'000'000)};
+  const timespec times[] = {{0, UTIME_OMIT}, modified};
+  if (::futimens(descriptor_.get(), times) != 0) return os_failure(errno, "set time of", path_);
+  return {};
+}
+
 Result<void> PosixFile::drop_cache(std::int64_t position) {
   const int error = ::posix_fadvise(descriptor_.get(), position, 0, POSIX_FADV_DONTNEED);
   if (error != 0) return os_failure(error, "drop cached pages of", path_);

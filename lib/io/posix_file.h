@@ -28,6 +28,7 @@ class PosixFile final : public File {
   Result<void> preallocate(std::int64_t bytes) override;
   Result<void> reserve(std::int64_t bytes) override;
   Result<void> sync() override;
+  Result<void> set_modified(std::int64_t modified_ms) override;
   Result<void> drop_cache(std::int64_t position) override;
   [[nodiscard]] int native_handle() const override { return descriptor_.get(); }
 

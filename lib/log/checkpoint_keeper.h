@@ -15,6 +15,7 @@ struct PartitionCheckpoint {
   std::optional<Offset> recovery_point{};
   std::optional<Offset> log_start{};
   std::optional<Offset> high_watermark{};
+  std::optional<Offset> cleaner{};  ///< first dirty offset: where the next compaction begins
 };
 
 /// What our own record of a clean close says of one partition.

@@ -50,7 +50,8 @@ Result<CleanEnd> flush_and_close(LogState& state) {
 
   const std::scoped_lock files(state.file_mutex);
   const std::scoped_lock lock(state.writer_mutex);
-  if (saved != state.stored_end() || Offset(state.recovery_point.load()) != state.reopen_end()) {
+  if (saved != state.checkpoint_end() ||
+      Offset(state.recovery_point.load()) != state.reopen_end()) {
     return fail(ErrorCode::MISUSE, state.directory, ": appended to while it was being closed");
   }
   ONCELOG_TRY(state.active()->trim_log());
@@ -66,13 +67,20 @@ Result<CleanEnd> flush_and_close(LogState& state) {
 
 }  // namespace
 
+void end_compaction(LogState& state) {
+  state.is_compaction_to_end.store(true);
+  const std::scoped_lock compaction(state.compaction_mutex);
+}
+
 Result<CleanEnd> close_log(LogState& state) {
+  end_compaction(state);
   auto end = flush_and_close(state);
   abandon_log(state);
   return end;
 }
 
 void abandon_log(LogState& state) {
+  end_compaction(state);
   const std::scoped_lock maintenance(state.maintenance_mutex);
   {
     // A sync that is under way writes checkpoints in the end: they must not be over newer ones.

@@ -43,6 +43,12 @@ std::shared_ptr<const LogView> make_view(const LogState& state,
   return view;
 }
 
+Result<Timestamp> largest_timestamp(const LogState& state, const segment::Segment& one) {
+  if (one.max_timestamp() >= Timestamp(0)) return one.max_timestamp();
+  ONCELOG_TRY_ASSIGN(const auto status, state.environment.vfs.status(one.log_path()));
+  return status ? Timestamp(status->modified_ms) : state.environment.clock.now();
+}
+
 Result<std::shared_ptr<segment::Segment>> create_segment(const LogState& state, Offset base) {
   const LogEnvironment& environment = state.environment;
   ONCELOG_TRY_ASSIGN(auto segment,

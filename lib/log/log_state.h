@@ -1,8 +1,9 @@
 // log_state.h: what one PartitionLog owns, grouped by who guards it.
 //
-// Locks, in the order in which they may be taken: maintenance_mutex, file_mutex, writer_mutex, then
-// one of snapshots_mutex, sync_mutex, wait_mutex. Appenders take the first two only after they have
-// released the writer lock. A fetch takes none but, where it waits for bytes, wait_mutex.
+// Locks, in the order in which they may be taken: compaction_mutex, maintenance_mutex, file_mutex,
+// writer_mutex, then one of snapshots_mutex, sync_mutex, wait_mutex. Appenders take maintenance and
+// file mutex only after they have released the writer lock. A fetch takes none but, where it waits
+// for bytes, wait_mutex.
 #pragma once
 
 #include <algorithm>
@@ -81,8 +82,13 @@ struct LogState {
   bool keeps_checkpoints = false;             ///< whether there is one while the log is open
   std::shared_ptr<segment::AppendRing> ring;  ///< of the active segment; null where none is wanted
 
+  // ---- compaction_mutex: a round, from its plan to its last swap
+  mutable std::mutex compaction_mutex;
+  std::atomic<bool> is_compaction_to_end{false};  ///< somebody closes the log
+
   // ---- maintenance_mutex: checkpoints of producers, and verbs that shrink the log
   mutable std::mutex maintenance_mutex;
+  std::optional<Offset> cleaner_offset;  ///< first dirty offset, as the checkpoint file has it
 
   // ---- `snapshots`, the pointer: shared by look-ups that let go of the writer lock meanwhile;
   // held alone, behind maintenance_mutex, it parts the log from a store that closes
@@ -134,11 +140,15 @@ struct LogState {
   mutable std::atomic<int> waiting_count{0};
 
   [[nodiscard]] const std::shared_ptr<segment::Segment>& active() const { return segments.back(); }
-  /// The next offset of the last stored batch, or the base of the first segment: where a checkpoint
-  /// of the producers stands.
+  /// The next offset of the last stored batch, or the base of the first segment.
   [[nodiscard]] Offset stored_end() const {
     const Offset first_base = segments.front()->base_offset();
     return last_batch ? std::max(first_base, last_batch->next_offset) : first_base;
+  }
+  /// Where a checkpoint of the producers stands: at the end of what is stored, unless a compaction
+  /// has taken batches away in front of the newest checkpoint, which stays where it was.
+  [[nodiscard]] Offset checkpoint_end() const {
+    return std::max(stored_end(), saved_at.value_or(Offset(0)));
   }
   /// The log end that an open would find. The log end lies above it by end_gap.
   [[nodiscard]] Offset reopen_end() const {
@@ -161,6 +171,8 @@ Result<void> poison_unless_full(LogState& state, Result<void> result);
 [[nodiscard]] std::shared_ptr<const LogView> make_view(
     const LogState& state, const std::shared_ptr<segment::Segment>& added,
     const std::vector<LeaderEpochStart>& epochs);
+/// Largest record time, or when the file was last written if no record has one (12.4).
+Result<Timestamp> largest_timestamp(const LogState& state, const segment::Segment& one);
 /// An empty segment that may become the active one, with the log's ring. Nothing is synced.
 Result<std::shared_ptr<segment::Segment>> create_segment(const LogState& state, Offset base);
 /// Allocates what apply_roll needs. Requires writer_mutex.
@@ -224,6 +236,9 @@ struct OpenRequest {
 };
 Result<std::unique_ptr<LogState>> open_log(const OpenRequest& request,
                                            const LogEnvironment& environment);
+
+/// A compaction that is under way ends, and none begins any more. Requires none of the locks.
+void end_compaction(LogState& state);
 
 /// Flushes, writes what Kafka needs, and closes; the record of the clean end is the store's to
 /// keep.

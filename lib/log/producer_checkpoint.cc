@@ -44,7 +44,7 @@ Obstacle find_obstacle(const LogState& state, std::span<const BatchHeader> heade
 /// The anchor of a checkpoint at the end of what is stored. Requires writer_mutex.
 CheckpointInfo describe_end(const LogState& state) {
   CheckpointInfo info;
-  info.offset = state.stored_end();
+  info.offset = state.checkpoint_end();
   const bool is_anchor_there = state.last_batch && state.last_batch->anchor.base_offset >=
                                                        state.segments.front()->base_offset();
   if (is_anchor_there) info.anchor = state.last_batch->anchor;
@@ -225,9 +225,10 @@ Result<std::optional<LastBatch>> replay_producers(
 }
 
 bool is_continued_by(const CheckpointInfo& info, Offset first_base) {
-  if (info.anchor && info.anchor->base_offset >= first_base) return true;
-  const bool is_at_begin = !info.anchor && info.offset == first_base;
-  return is_at_begin || info.noted_first_base == first_base;
+  const auto anchor = info.lowest_anchor();
+  if (anchor && anchor->base_offset >= first_base) return true;
+  const bool is_below_all = !anchor && info.offset >= first_base;
+  return is_below_all || info.noted_first_base == first_base;
 }
 
 Result<CheckpointInfo> checkpoint_between(LogState& state, Offset end) {
@@ -254,7 +255,7 @@ Result<CheckpointInfo> checkpoint_between(LogState& state, Offset end) {
   {
     const std::scoped_lock lock(state.writer_mutex);
     segments = state.segments;
-    stored_end = state.stored_end();
+    stored_end = state.checkpoint_end();
   }
   const Offset high_watermark = state.published.read().ends.high_watermark;
   if (stored_end <= high_watermark) {
@@ -280,8 +281,8 @@ Result<CheckpointInfo> checkpoint_between(LogState& state, Offset end) {
                 end, " and the high watermark ", high_watermark);
   }
   table.freeze();
-  ONCELOG_TRY(save_table(*state.snapshots, table, {last->next_offset, last->anchor, {}, 0},
-                         high_watermark));
+  ONCELOG_TRY(save_table(*state.snapshots, table,
+                         {.offset = last->next_offset, .anchor = last->anchor}, high_watermark));
   ONCELOG_TRY_ASSIGN(base, find());
   if (base && base->offset >= end) return *base;
   return fail(ErrorCode::OFFSET_OUT_OF_RANGE, state.directory,

@@ -33,42 +33,74 @@ Result<std::int64_t> position_hint(const LogState& state, Offset base, Offset of
   return above == entries.begin() ? 0 : std::int64_t{std::prev(above)->position};
 }
 
-/// The batch that begins at `offset`, if it does; whatever is in its way is for the scan to say.
-std::optional<BatchHeader> walk_to(const File& file, const std::string& path, std::int64_t begin,
-                                   std::int64_t end, Offset offset) {
+/// The last of the batches in a segment that begin below `offset`, from this position on; whatever
+/// is in the way is for the scan to say.
+std::optional<BatchHeader> walk_below(const File& file, const std::string& path, std::int64_t begin,
+                                      std::int64_t end, Offset offset) {
   if (begin < 0 || begin >= end) return std::nullopt;
   segment::HeaderWalk walk(file, path, begin, end);
+  std::optional<BatchHeader> last;
   while (true) {
     const auto header = walk.next();
-    if (!header || !*header || (*header)->base_offset > offset) return std::nullopt;
-    if ((*header)->base_offset == offset) return **header;
+    if (!header || !*header || (*header)->base_offset >= offset) return last;
+    last = **header;
   }
 }
 
-Result<std::optional<BatchHeader>> find_stored(const LogState& state,
-                                               const std::vector<Offset>& bases, Offset offset) {
-  const auto above = std::ranges::upper_bound(bases, offset);
-  if (above == bases.begin()) return std::nullopt;
-  const Offset base = *std::prev(above);
-  const std::string path = state.path(segment::segment_file_name(base, segment::kLogSuffix));
-  ONCELOG_TRY_ASSIGN(const auto file, state.environment.vfs.open(path, OpenMode::kRead));
-  ONCELOG_TRY_ASSIGN(const std::int64_t bytes, file->size());
-  ONCELOG_TRY_ASSIGN(const std::int64_t hint, position_hint(state, base, offset));
-  const auto found = walk_to(*file, path, hint, bytes, offset);
-  // The index is a shortcut and may be wrong.
-  return found || hint == 0 ? found : walk_to(*file, path, 0, bytes, offset);
+/// Walks from where the index says that it saves reading, or from the first batch of a segment.
+enum class WalkFrom : std::uint8_t { kHint, kBegin };
+
+/// The last stored batch that begins below `offset`.
+Result<std::optional<BatchHeader>> find_last_below(const LogState& state,
+                                                   const std::vector<Offset>& bases, Offset offset,
+                                                   WalkFrom from) {
+  for (std::size_t i = bases.size(); i-- > 0;) {
+    if (bases[i] >= offset) continue;
+    const std::string path = state.path(segment::segment_file_name(bases[i], segment::kLogSuffix));
+    ONCELOG_TRY_ASSIGN(const auto file, state.environment.vfs.open(path, OpenMode::kRead));
+    ONCELOG_TRY_ASSIGN(const std::int64_t bytes, file->size());
+    std::int64_t begin = 0;
+    if (from == WalkFrom::kHint) {
+      ONCELOG_TRY_ASSIGN(begin, position_hint(state, bases[i], Offset(offset.value() - 1)));
+    }
+    const auto found = walk_below(*file, path, begin, bytes, offset);
+    if (found) return found;
+  }
+  return std::nullopt;
+}
+
+/// Whether the last batch below a checkpoint is the one that it names; without any batch there,
+/// whether it names none.
+bool has_anchor(const CheckpointInfo& info, const std::optional<BatchHeader>& last) {
+  if (!last) return !info.anchor || info.rebuilt_anchor == snapshot::kNoBatchLeft;
+  const snapshot::Anchor found{last->base_offset, last->leader_epoch, last->crc};
+  return last->next_offset() <= info.offset &&
+         (info.anchor == found || info.rebuilt_anchor == found);
+}
+
+/// Whether batches behind a checkpoint have been compacted: a transaction that was open there may
+/// have no marker any more.
+Result<bool> is_below_compacted(const LogState& state, const std::vector<Offset>& bases,
+                                const CheckpointInfo& info) {
+  const Offset cleaned = state.cleaner_offset.value_or(Offset(0));
+  if (cleaned <= info.offset || cleaned > bases.back()) return false;
+  ONCELOG_TRY_ASSIGN(const auto last, find_last_below(state, bases, cleaned, WalkFrom::kBegin));
+  return last && last->base_offset >= info.offset;
 }
 
 /// Whether a checkpoint is one of this log (design section 5).
 Result<bool> is_of_this_log(const LogState& state, const std::vector<Offset>& bases,
                             const CheckpointInfo& info) {
-  const Offset first_base = bases.front();
-  if (!info.anchor || info.anchor->base_offset < first_base) {
-    return is_continued_by(info, first_base);
-  }
-  ONCELOG_TRY_ASSIGN(const auto batch, find_stored(state, bases, info.anchor->base_offset));
-  return batch && batch->next_offset() == info.offset && batch->crc == info.anchor->crc &&
-         batch->leader_epoch == info.anchor->leader_epoch;
+  ONCELOG_TRY_ASSIGN(const bool is_lost, is_below_compacted(state, bases, info));
+  if (is_lost) return false;
+  if (info.noted_first_base == bases.front()) return true;
+  if (info.offset < bases.front()) return false;
+  ONCELOG_TRY_ASSIGN(const auto last, find_last_below(state, bases, info.offset, WalkFrom::kHint));
+  if (has_anchor(info, last)) return true;
+  // The index is a shortcut and may be wrong.
+  ONCELOG_TRY_ASSIGN(const auto again,
+                     find_last_below(state, bases, info.offset, WalkFrom::kBegin));
+  return has_anchor(info, again);
 }
 
 }  // namespace
@@ -106,7 +138,8 @@ Result<void> save_recovered(LogState& state, const std::optional<LastBatch>& las
   if (!state.snapshots) return {};
   ONCELOG_TRY(drop_stale_checkpoints(state));
   CheckpointInfo info;
-  info.offset = last ? last->next_offset : base;
+  // Compaction may have taken away what lay between the last batch and a checkpoint.
+  info.offset = std::max(last ? last->next_offset : base, state.saved_at.value_or(Offset(0)));
   if (last) info.anchor = last->anchor;
   state.producers.freeze();
   ONCELOG_TRY(save_table(*state.snapshots, state.producers, info, keep_from));

@@ -428,6 +428,7 @@ Result<std::unique_ptr<LogState>> open_log(const OpenRequest& request,
   if (!options.level) options.level = environment.store.level;
   ONCELOG_TRY(options.check());
   auto state = std::make_unique<LogState>(request.name, request.directory, options, environment);
+  state->cleaner_offset = request.checkpoint.cleaner;
   state->high_watermark_policy = options.high_watermark;
   if (state->high_watermark_policy == HighWatermarkPolicy::kByLevel) {
     state->high_watermark_policy = *options.level == Level::kDurable ? HighWatermarkPolicy::kDurable

@@ -21,13 +21,6 @@ namespace {
 using segment::Segment;
 using Segments = std::vector<std::shared_ptr<Segment>>;
 
-/// Largest record time, or when the file was last written if no record has one (12.4).
-Result<Timestamp> largest_timestamp(const LogState& state, const Segment& one) {
-  if (one.max_timestamp() >= Timestamp(0)) return one.max_timestamp();
-  ONCELOG_TRY_ASSIGN(const auto status, state.environment.vfs.status(one.log_path()));
-  return status ? Timestamp(status->modified_ms) : state.environment.clock.now();
-}
-
 /// The three passes of 19.1, each from where the one before stopped.
 class RetentionPlan {
  public:
@@ -103,7 +96,8 @@ Result<Offset> end_of(std::span<const std::shared_ptr<Segment>> going) {
 Result<void> note_checkpoints(LogState& state, Offset end, Offset first_base) {
   ONCELOG_TRY_ASSIGN(const auto present, state.snapshots->list());
   for (const snapshot::CheckpointInfo& one : present) {
-    const bool has_anchor = one.anchor && one.anchor->base_offset >= first_base;
+    const auto anchor = one.lowest_anchor();
+    const bool has_anchor = anchor && anchor->base_offset >= first_base;
     if (one.offset < end || has_anchor) continue;
     ONCELOG_TRY(state.snapshots->note_first_base(one.offset, first_base));
   }

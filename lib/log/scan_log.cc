@@ -66,6 +66,7 @@ class Scanner {
     for (const auto& [first, id] : state_.producers.open_transactions_below(bases_.front())) {
       transactions_.begin(id, first);
     }
+    if (is_compacted()) transactions_.remember_markers();
     for (std::size_t i = 0; i < bases_.size(); ++i) {
       ONCELOG_TRY(scan_segment(i));
       if (options_.progress != nullptr) options_.progress->segments_done += 1;
@@ -131,6 +132,7 @@ class Scanner {
       scan_.last_batch = LastBatch{{last->base_offset, last->leader_epoch, last->crc}, scan_.end};
     }
     transactions_ = {};
+    if (is_compacted()) transactions_.remember_markers();
     for (const segment::OpenTransaction& open : sealed.seal.open_transactions) {
       transactions_.begin(open.producer_id, open.first_offset);
     }
@@ -225,13 +227,21 @@ class Scanner {
     return {};
   }
 
+  /// Whether batches of transactions that are decided may be missing.
+  [[nodiscard]] bool is_compacted() const { return state_.options.config.cleanup_compact; }
+
   Result<void> track_transaction(const RecordBatchView& batch, const BatchHeader& header,
                                  IndexBuilder& builder) {
     std::optional<ControlRecord> control;
     if (header.is_control() && header.has_producer_id()) {
       ONCELOG_TRY_ASSIGN(control, batch.control_record());
     }
+    const Offset earliest = transactions_.end_of_last(header.producer_id);
     const auto aborted = transactions_.add(header, control);
+    if (is_compacted() && control && control->is_abort()) {
+      builder.permit_aborted({header.producer_id, earliest, header.base_offset,
+                              transactions_.stable_offset_behind(header.base_offset)});
+    }
     if (!aborted) return {};
     builder.add_aborted({aborted->producer_id, aborted->first_offset, aborted->last_offset,
                          aborted->last_stable_offset});

@@ -91,6 +91,12 @@ Result<Cut> plan_cut(const LogState& state, Offset to) {
   return cut;
 }
 
+/// Dirty from the new active segment on: what is appended there is to be compacted (15.6).
+std::optional<Offset> lowered_cleaner_offset(const LogState& state, Offset active_base) {
+  if (!state.cleaner_offset || *state.cleaner_offset <= active_base) return state.cleaner_offset;
+  return active_base;
+}
+
 /// The write beat.
 Result<void> write_cut(LogState& state, const Cut& cut, Offset to) {
   ONCELOG_TRY(empty_ring(state));
@@ -105,8 +111,8 @@ Result<void> write_cut(LogState& state, const Cut& cut, Offset to) {
   const Offset point =
       std::min(Offset(state.recovery_point.load()), std::max(stored_end, cut.last->base_offset()));
   ONCELOG_TRY(state.environment.checkpoints.save(
-      state.name,
-      {point, std::min(offsets.log_start(), to), std::min(offsets.high_watermark(), to)}));
+      state.name, {point, std::min(offsets.log_start(), to), std::min(offsets.high_watermark(), to),
+                   lowered_cleaner_offset(state, cut.last->base_offset())}));
   for (std::size_t i = state.segments.size(); i-- > cut.kept_count;) {
     ONCELOG_TRY(segment::remove_segment_files(state.environment.vfs, state.directory,
                                               state.segments[i]->base_offset()));
@@ -128,6 +134,7 @@ void apply_cut(LogState& state, Cut& cut, Offset to) {
   std::erase_if(state.closed_unsynced, [&](const auto& segment) {
     return segment->base_offset() >= cut.last->base_offset();
   });
+  state.cleaner_offset = lowered_cleaner_offset(state, cut.last->base_offset());
   state.last_batch = cut.last_batch;
   state.end_gap = to - state.reopen_end();
   state.saved_at = cut.saved_at;
@@ -178,7 +185,8 @@ Result<void> write_restart(LogState& state, Offset at) {
   // its start removes nothing and goes on at the start.
   CheckpointKeeper& checkpoints = state.environment.checkpoints;
   const Offset high_watermark = std::min(state.offsets.high_watermark(), at);
-  ONCELOG_TRY(checkpoints.save(state.name, {std::min(first_base, at), {}, {}}));
+  ONCELOG_TRY(checkpoints.save(
+      state.name, {std::min(first_base, at), {}, {}, lowered_cleaner_offset(state, at)}));
   ONCELOG_TRY(checkpoints.save(state.name, {{}, {}, high_watermark}));
   ONCELOG_TRY(checkpoints.save(state.name, {{}, at, {}}));
   ONCELOG_TRY(checkpoints.save(state.name, {{}, {}, at}));
@@ -204,6 +212,7 @@ Result<void> restart_log(LogState& state, Offset at) {
   };
   ONCELOG_TRY(poison_if_failed(state, sync()));
 
+  state.cleaner_offset = lowered_cleaner_offset(state, at);
   state.segments = {active};
   state.closed_unsynced.clear();
   state.is_directory_unsynced = false;

@@ -14,15 +14,15 @@ std::optional<AbortedTransactionEntry> TransactionTracker::add(
     return std::nullopt;
   }
   if (!control || !control->is_marker()) return std::nullopt;
+  if (remembers_markers_) last_ends_[header.producer_id] = header.next_offset();
   const auto open = first_offsets_.find(header.producer_id);
   if (open == first_offsets_.end()) return std::nullopt;
   const Offset first_offset = open->second;
   open_.erase(first_offset);
   first_offsets_.erase(open);
   if (!control->is_abort()) return std::nullopt;
-  const Offset stable = open_.empty() ? header.base_offset + 1 : open_.begin()->first;
   return AbortedTransactionEntry{Offset{}, header.producer_id, first_offset, header.base_offset,
-                                 stable};
+                                 stable_offset_behind(header.base_offset)};
 }
 
 }  // namespace oncelog::producer

@@ -132,6 +132,17 @@ void IndexBuilder::check_stored_time(TimeIndexEntry maximum) {
   }
 }
 
+/// Entries that are too wide in these bounds cost a reader nothing: between the producer's marker
+/// before and this one nothing of it is left that is not aborted.
+bool IndexBuilder::is_permitted(const TxnIndexEntry& stored) const {
+  const auto widest =
+      std::ranges::lower_bound(permitted_txn_, stored.last_offset, {}, &TxnIndexEntry::last_offset);
+  return widest != permitted_txn_.end() && widest->last_offset == stored.last_offset &&
+         widest->producer_id == stored.producer_id && widest->first_offset <= stored.first_offset &&
+         stored.first_offset < stored.last_offset &&
+         stored.last_stable_offset <= widest->last_stable_offset;
+}
+
 bool IndexBuilder::is_stored_txn_true(bool is_clean_end) const {
   const auto has_begun_before_log = [&](const TxnIndexEntry& stored) {
     return is_clean_end && stored.first_offset < log_begin_;
@@ -140,8 +151,12 @@ bool IndexBuilder::is_stored_txn_true(bool is_clean_end) const {
   for (const TxnIndexEntry& stored : *stored_txn_.entries) {
     const bool is_built = built != txn_.end() && built->last_offset == stored.last_offset;
     if (!is_built) {
-      if (!has_begun_before_log(stored)) return false;
+      if (!has_begun_before_log(stored) && !is_permitted(stored)) return false;
       continue;  // all of its data is gone, only the marker is left
+    }
+    if (is_permitted(stored) && stored.first_offset <= built->first_offset) {
+      ++built;
+      continue;
     }
     const auto built_index = static_cast<std::size_t>(built - txn_.begin());
     if (stored.producer_id != built->producer_id ||

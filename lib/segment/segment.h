@@ -51,10 +51,12 @@ class Segment {
                                                  Offset base, const TopicConfig& config,
                                                  Timestamp now);
   /// Opens a `.log` whose batches have been read. Stale index files are written anew by
-  /// write_indexes.
+  /// write_indexes. With `aside_suffix` behind its name the `.log` is still to be renamed, and the
+  /// indexes are as `contents` says.
   static Result<std::shared_ptr<Segment>> open(Vfs& vfs, const std::string& directory, Offset base,
                                                const TopicConfig& config, Timestamp now,
-                                               const SegmentContents& contents);
+                                               const SegmentContents& contents,
+                                               std::string_view aside_suffix = {});
 
   // ---- any thread
   [[nodiscard]] Offset base_offset() const { return base_; }
@@ -116,6 +118,10 @@ class Segment {
   }
   /// Of the batches that were appended, or found by the open (SegmentContents::header_chain).
   [[nodiscard]] std::uint64_t header_chain() const { return header_chain_; }
+  /// Max timestamp of the first batch, from which a segment's age counts (17.2); nothing if empty.
+  [[nodiscard]] std::optional<Timestamp> first_batch_timestamp() const {
+    return first_batch_timestamp_;
+  }
   /// Offsets that the index cannot express, relative to its base (formats 6).
   [[nodiscard]] bool can_hold(Offset last_offset) const;
 
@@ -136,7 +142,7 @@ class Segment {
  private:
   Segment(Vfs& vfs, const std::string& directory, Offset base, const TopicConfig& config,
           Timestamp now);
-  Result<void> open_log(OpenMode mode);
+  Result<void> open_log(OpenMode mode, std::string_view aside_suffix = {});
   void adopt(const SegmentContents& contents);
   Result<std::optional<LocatedBatch>> walk_to(Offset target, OffsetIndexEntry from,
                                               std::int64_t end_position) const;

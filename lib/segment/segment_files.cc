@@ -46,15 +46,16 @@ Result<std::shared_ptr<Segment>> Segment::create(Vfs& vfs, const std::string& di
 
 Result<std::shared_ptr<Segment>> Segment::open(Vfs& vfs, const std::string& directory, Offset base,
                                                const TopicConfig& config, Timestamp now,
-                                               const SegmentContents& contents) {
+                                               const SegmentContents& contents,
+                                               std::string_view aside_suffix) {
   std::shared_ptr<Segment> segment(new Segment(vfs, directory, base, config, now));
-  ONCELOG_TRY(segment->open_log(OpenMode::kWrite));
+  ONCELOG_TRY(segment->open_log(OpenMode::kWrite, aside_suffix));
   segment->adopt(contents);
   return segment;
 }
 
-Result<void> Segment::open_log(OpenMode mode) {
-  ONCELOG_TRY_ASSIGN(auto file, vfs_.open(log_path_, mode));
+Result<void> Segment::open_log(OpenMode mode, std::string_view aside_suffix) {
+  ONCELOG_TRY_ASSIGN(auto file, vfs_.open(log_path_ + std::string(aside_suffix), mode));
   log_ = std::make_shared<LogFile>(std::move(file), log_path_);
   return {};
 }

@@ -161,12 +161,22 @@ class MemPartition final : public PartitionSnapshots {
   }
 
   Result<void> note_first_base(Offset at, Offset first_base) override {
+    return change_info(at, [&](CheckpointInfo& info) { info.noted_first_base = first_base; });
+  }
+
+  Result<void> permit_anchor(Offset at, const snapshot::Anchor& present,
+                             const snapshot::Anchor& rebuilt) override {
+    return change_info(at, [&](CheckpointInfo& info) {
+      info.anchor = present == snapshot::kNoBatchLeft ? std::nullopt : std::optional(present);
+      info.rebuilt_anchor = rebuilt;
+    });
+  }
+
+  Result<void> drop_below(Offset offset) override {
+    const auto present = versions();
+    if (present.empty() || present.begin()->first >= offset) return {};
     return commit([&](std::map<Offset, Version>& versions) -> Result<void> {
-      const auto noted = versions.find(at);
-      if (noted == versions.end()) {
-        return fail(ErrorCode::KAFKA_STORAGE_ERROR, "producer state: no checkpoint at ", at);
-      }
-      noted->second.info.noted_first_base = first_base;
+      versions.erase(versions.begin(), versions.lower_bound(offset));
       return {};
     });
   }
@@ -202,6 +212,19 @@ class MemPartition final : public PartitionSnapshots {
   }
   [[nodiscard]] std::shared_ptr<const Producers> producers(Offset at) const {
     return producers_at(versions(), at);
+  }
+
+  /// Changes the descriptor of a checkpoint that is there.
+  template <class Change>
+  Result<void> change_info(Offset at, const Change& change) {
+    return commit([&](std::map<Offset, Version>& versions) -> Result<void> {
+      const auto found = versions.find(at);
+      if (found == versions.end()) {
+        return fail(ErrorCode::KAFKA_STORAGE_ERROR, "producer state: no checkpoint at ", at);
+      }
+      change(found->second.info);
+      return {};
+    });
   }
 
   template <class Change>

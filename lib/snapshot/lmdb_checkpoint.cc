@@ -103,7 +103,8 @@ Result<void> LmdbPartition::drop_parts_above(Offset offset) {
   return {};
 }
 
-Result<void> LmdbPartition::note_first_base(Offset at, Offset first_base) {
+Result<void> LmdbPartition::change_info(Offset at,
+                                        const std::function<void(CheckpointInfo&)>& change) {
   const Row key = checkpoint_key(life(), at);
   return environment_.write([&](LmdbTransaction& transaction) -> Result<void> {
     ONCELOG_TRY_ASSIGN(const auto value, transaction.get(key));
@@ -111,8 +112,31 @@ Result<void> LmdbPartition::note_first_base(Offset at, Offset first_base) {
       return fail(ErrorCode::KAFKA_STORAGE_ERROR, "producer state: no checkpoint at ", at);
     }
     ONCELOG_TRY_ASSIGN(CheckpointInfo info, decode_checkpoint(key, *value));
-    info.noted_first_base = first_base;
+    change(info);
     return transaction.put(key, encode(key, info));
+  });
+}
+
+Result<void> LmdbPartition::note_first_base(Offset at, Offset first_base) {
+  return change_info(at, [&](CheckpointInfo& info) { info.noted_first_base = first_base; });
+}
+
+Result<void> LmdbPartition::permit_anchor(Offset at, const Anchor& present, const Anchor& rebuilt) {
+  return change_info(at, [&](CheckpointInfo& info) {
+    info.anchor = present == kNoBatchLeft ? std::nullopt : std::optional(present);
+    info.rebuilt_anchor = rebuilt;
+  });
+}
+
+Result<void> LmdbPartition::drop_below(Offset offset) {
+  ONCELOG_TRY_ASSIGN(const auto present, list());
+  if (present.empty() || present.back().offset >= offset) return {};
+  // Their rows go with the next checkpoint, as those of all that were kept no longer.
+  return environment_.write([&](LmdbTransaction& transaction) -> Result<void> {
+    for (const CheckpointInfo& one : present) {
+      if (one.offset < offset) ONCELOG_TRY(transaction.erase(checkpoint_key(life(), one.offset)));
+    }
+    return {};
   });
 }
 

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <functional>
 #include <string>
 
 #include "snapshot/lmdb_collect.h"
@@ -30,6 +31,8 @@ class LmdbPartition final : public PartitionSnapshots {
                     Offset keep_from) override;
   Result<void> drop_above(Offset offset) override;
   Result<void> note_first_base(Offset at, Offset first_base) override;
+  Result<void> permit_anchor(Offset at, const Anchor& present, const Anchor& rebuilt) override;
+  Result<void> drop_below(Offset offset) override;
   Result<void> forget_all() override;
 
  private:
@@ -39,6 +42,8 @@ class LmdbPartition final : public PartitionSnapshots {
   enum class Rest { kNone, kSome };
   Result<Rest> look_above(Offset offset);
   Result<void> drop_parts_above(Offset offset);
+  /// Changes the descriptor of a checkpoint that is there.
+  Result<void> change_info(Offset at, const std::function<void(CheckpointInfo&)>& change);
   /// Answers how many producers are known so far.
   Result<std::int64_t> save_part(const CheckpointInfo& info, bool is_first_part,
                                  std::span<const ProducerChange> changes);

@@ -28,15 +28,26 @@ struct Anchor {
   friend bool operator==(const Anchor&, const Anchor&) = default;
 };
 
+/// In an anchor's place: no batch below the checkpoint is left.
+inline constexpr Anchor kNoBatchLeft{kNoOffset, LeaderEpoch(-1), 0};
+
 /// The state of all producers after every batch below `offset`, which is the next offset of a
 /// stored batch or the base of the first segment. Its offset is its name: a later one at the same
 /// offset takes its place.
 struct CheckpointInfo {
   Offset offset{};
   std::optional<Anchor> anchor{};  ///< the last stored batch below `offset`, if there is one
+  /// What a compaction that was begun leaves in the anchor's place; either is right.
+  std::optional<Anchor> rebuilt_anchor{};
   /// The anchor's bytes went when the log's first segment became this one.
   std::optional<Offset> noted_first_base{};
   std::int64_t producer_count = 0;
+
+  /// The lower one of the two, if a batch is there.
+  [[nodiscard]] std::optional<Anchor> lowest_anchor() const {
+    if (!rebuilt_anchor) return anchor;
+    return *rebuilt_anchor == kNoBatchLeft ? std::nullopt : rebuilt_anchor;
+  }
   friend bool operator==(const CheckpointInfo&, const CheckpointInfo&) = default;
 };
 
@@ -77,6 +88,12 @@ class PartitionSnapshots {
   /// Before the bytes below `first_base` go: the checkpoint `at` holds without its anchor's batch
   /// from now on, where the log begins there. On stable storage on return.
   virtual Result<void> note_first_base(Offset at, Offset first_base) = 0;
+  /// Before a compaction takes the batches below the checkpoint `at` away: it is known by the last
+  /// of them, `present`, and by the last that will be left, `rebuilt`; either may be kNoBatchLeft.
+  /// On stable storage on return.
+  virtual Result<void> permit_anchor(Offset at, const Anchor& present, const Anchor& rebuilt) = 0;
+  /// Drops checkpoints below `offset`, on stable storage on return.
+  virtual Result<void> drop_below(Offset offset) = 0;
   /// Begins a new life without any checkpoint, on stable storage on return.
   virtual Result<void> forget_all() = 0;
 };

@@ -17,6 +17,8 @@ constexpr std::uint32_t kMagic = 0x4F4E434C;  // "ONCL"
 constexpr std::int16_t kVersion = 1;
 constexpr std::size_t kHashBytes = 8;
 constexpr std::size_t kTopicIdBytesMax = 64;
+constexpr std::size_t kCheckpointBytes = 32;
+constexpr std::size_t kAnchorBytes = 16;
 constexpr std::size_t kProducerFixedBytes = 24;
 constexpr std::size_t kBatchBytes = 24;
 constexpr std::size_t kLifeKeyBytes = 1 + 8;
@@ -223,29 +225,46 @@ Result<PartitionRow> decode_partition(Bytes key, Bytes value) {
                       std::string(as_text(body.subspan(8)))};
 }
 
+namespace {
+
+void put_anchor(Row& row, const Anchor& anchor) {
+  put(row, anchor.base_offset.value());
+  put(row, anchor.leader_epoch.value());
+  put(row, anchor.crc);
+}
+
+Anchor load_anchor(Bytes body, std::size_t position) {
+  return {Offset(base::load_be<std::int64_t>(body, position)),
+          LeaderEpoch(base::load_be<std::int32_t>(body, position + 8)),
+          base::load_be<std::uint32_t>(body, position + 12)};
+}
+
+}  // namespace
+
 Row encode(Bytes key, const CheckpointInfo& info) {
-  const Anchor anchor = info.anchor.value_or(Anchor{kNoOffset});
+  const Anchor anchor = info.anchor.value_or(kNoBatchLeft);
   Row body;
-  put(body, anchor.base_offset.value());
-  put(body, anchor.leader_epoch.value());
-  put(body, anchor.crc);
+  put_anchor(body, anchor);
   put(body, info.noted_first_base.value_or(kNoOffset).value());
   put(body, info.producer_count);
+  if (info.rebuilt_anchor) put_anchor(body, *info.rebuilt_anchor);
   return sealed(key, std::move(body));
 }
 
 Result<CheckpointInfo> decode_checkpoint(Bytes key, Bytes value) {
   ONCELOG_TRY_ASSIGN(const Bytes body, open_value(key, value));
-  if (body.size() != 32 || key.size() != 17) return wrong_form("a checkpoint row", body);
+  const bool has_rebuilt = body.size() == kCheckpointBytes + kAnchorBytes;
+  if ((body.size() != kCheckpointBytes && !has_rebuilt) || key.size() != 17) {
+    return wrong_form("a checkpoint row", body);
+  }
   CheckpointInfo info;
   info.offset = load_descending(key, 9);
-  const Anchor anchor{Offset(base::load_be<std::int64_t>(body, 0)),
-                      LeaderEpoch(base::load_be<std::int32_t>(body, 8)),
-                      base::load_be<std::uint32_t>(body, 12)};
+  const Anchor anchor = load_anchor(body, 0);
   if (anchor.base_offset != kNoOffset) info.anchor = anchor;
   const Offset noted(base::load_be<std::int64_t>(body, 16));
   if (noted != kNoOffset) info.noted_first_base = noted;
   info.producer_count = base::load_be<std::int64_t>(body, 24);
+  if (has_rebuilt) info.rebuilt_anchor = load_anchor(body, kCheckpointBytes);
   return info;
 }
 

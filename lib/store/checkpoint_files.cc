@@ -7,7 +7,7 @@ namespace oncelog::store {
 Result<std::vector<std::string>> CheckpointFiles::load() {
   const std::scoped_lock lock(mutex_);
   std::vector<std::string> unreadable;
-  for (Table* table : {&recovery_points_, &log_starts_, &high_watermarks_}) {
+  for (Table* table : {&recovery_points_, &log_starts_, &high_watermarks_, &cleaner_offsets_}) {
     ONCELOG_TRY(load_table(*table, unreadable));
   }
   return unreadable;
@@ -35,7 +35,8 @@ log::PartitionCheckpoint CheckpointFiles::find(const TopicPartition& name) const
     if (found == table.offsets.end()) return std::nullopt;
     return found->second;
   };
-  return {entry(recovery_points_), entry(log_starts_), entry(high_watermarks_)};
+  return {entry(recovery_points_), entry(log_starts_), entry(high_watermarks_),
+          entry(cleaner_offsets_)};
 }
 
 Result<void> CheckpointFiles::write(Table& table, std::map<TopicPartition, Offset> offsets) {
@@ -51,7 +52,7 @@ Result<void> CheckpointFiles::write(Table& table, std::map<TopicPartition, Offse
 
 Result<void> CheckpointFiles::remove(const TopicPartition& name) {
   const std::scoped_lock lock(mutex_);
-  for (Table* table : {&recovery_points_, &log_starts_, &high_watermarks_}) {
+  for (Table* table : {&recovery_points_, &log_starts_, &high_watermarks_, &cleaner_offsets_}) {
     if (!table->offsets.contains(name)) continue;
     std::map<TopicPartition, Offset> offsets = table->offsets;
     offsets.erase(name);
@@ -71,6 +72,7 @@ Result<void> CheckpointFiles::save_entry(Table& table, const TopicPartition& nam
 Result<void> CheckpointFiles::save(const TopicPartition& name,
                                    const log::PartitionCheckpoint& checkpoint) {
   const std::scoped_lock lock(mutex_);
+  ONCELOG_TRY(save_entry(cleaner_offsets_, name, checkpoint.cleaner));
   ONCELOG_TRY(save_entry(log_starts_, name, checkpoint.log_start));
   ONCELOG_TRY(save_entry(high_watermarks_, name, checkpoint.high_watermark));
   return save_entry(recovery_points_, name, checkpoint.recovery_point);

@@ -1,4 +1,4 @@
-// checkpoint_files.h: the three offset checkpoints that all partitions of a store share.
+// checkpoint_files.h: the four offset checkpoints that all partitions of a store share.
 #pragma once
 
 #include <map>
@@ -17,6 +17,7 @@ namespace oncelog::store {
 inline constexpr std::string_view kRecoveryPointFile = "recovery-point-offset-checkpoint";
 inline constexpr std::string_view kLogStartFile = "log-start-offset-checkpoint";
 inline constexpr std::string_view kHighWatermarkFile = "replication-offset-checkpoint";
+inline constexpr std::string_view kCleanerFile = "cleaner-offset-checkpoint";
 
 /// Invariant: a partition that is opened again after a failed write goes on from what find()
 /// answers,
@@ -56,6 +57,7 @@ class CheckpointFiles final : public log::CheckpointKeeper {
   Table recovery_points_{kRecoveryPointFile};
   Table log_starts_{kLogStartFile};
   Table high_watermarks_{kHighWatermarkFile};
+  Table cleaner_offsets_{kCleanerFile};
 };
 
 }  // namespace oncelog::store

@@ -75,6 +75,9 @@ class FaultFile final : public File {
     return under_->drop_cache(position);
   }
 
+  Result<void> set_modified(std::int64_t modified_ms) override {
+    return under_->set_modified(modified_ms);
+  }
   [[nodiscard]] int native_handle() const override { return under_->native_handle(); }
 
  private:

@@ -15,7 +15,7 @@ using ShellOp = Result<Json> (*)(ShellSession&, const Request&);
 
 struct OpRule {
   std::string_view name{};
-  ShellOp op = nullptr;  ///< none: not built yet
+  ShellOp op = nullptr;
   std::vector<FieldRule> fields{};
   bool needs_partition = true;
 };
@@ -51,7 +51,7 @@ std::vector<FieldRule> append_follower_fields() {
   return fields;
 }
 
-std::vector<OpRule> built_ops() {
+std::vector<OpRule> all_ops() {
   using enum FieldType;
   const FieldRule isolation = {"isolation", kChoice, false, kIsolations};
   return {
@@ -98,19 +98,10 @@ std::vector<OpRule> built_ops() {
       {"truncate_fully", shell_truncate_fully, {{"at", kInt64, kRequired}}},
       {"delete_records", shell_delete_records, {{"before", kInt64, kRequired}}},
       {"retention", shell_retention, {}},
+      {"compact", shell_compact, {}},
       {"expire_producers", shell_expire_producers, {}},
       {"checkpoint", shell_checkpoint, {}},
   };
-}
-
-std::vector<OpRule> all_ops() {
-  using enum FieldType;
-  std::vector<OpRule> ops = built_ops();
-  const std::vector<OpRule> later = {
-      {"compact", nullptr, {}},
-  };
-  ops.insert(ops.end(), later.begin(), later.end());
-  return ops;
 }
 
 }  // namespace
@@ -127,7 +118,6 @@ Result<Json> shell_answer(ShellSession& session, const std::string& line) {
   if (rule == ops.end()) return fail(ErrorCode::INVALID_REQUEST, "unknown op \"", name, "\"");
 
   ONCELOG_TRY(check_fields(name, json, rule->fields));
-  if (rule->op == nullptr) return fail(ErrorCode::INVALID_REQUEST, name, " is not built yet");
   if (rule->needs_partition && !session.is_open()) {
     return fail(ErrorCode::INVALID_REQUEST, name, ": no partition is open");
   }

@@ -196,6 +196,14 @@ Result<Json> shell_retention(ShellSession& session, const Request&) {
   return state;
 }
 
+Result<Json> shell_compact(ShellSession& session, const Request&) {
+  ONCELOG_TRY_ASSIGN(const CompactionReport report, session.log->compact());
+  Json state = json_state(session);
+  state["compacted"] = report.was_due && !report.was_interrupted;
+  if (report.was_due) state["cleaned_to"] = report.cleaned_to.value();
+  return state;
+}
+
 Result<Json> shell_expire_producers(ShellSession& session, const Request&) {
   ONCELOG_TRY_ASSIGN(const auto ids, session.log->expire_producers());
   Json expired = Json::array();

@@ -49,6 +49,7 @@ Result<Json> shell_truncate(ShellSession& session, const Request& request);
 Result<Json> shell_truncate_fully(ShellSession& session, const Request& request);
 Result<Json> shell_delete_records(ShellSession& session, const Request& request);
 Result<Json> shell_retention(ShellSession& session, const Request& request);
+Result<Json> shell_compact(ShellSession& session, const Request& request);
 Result<Json> shell_expire_producers(ShellSession& session, const Request& request);
 Result<Json> shell_checkpoint(ShellSession& session, const Request& request);
 Result<Json> shell_roll(ShellSession& session, const Request& request);

@@ -492,6 +492,33 @@ TEST_F(LmdbPartitionTest, ANoteIsKeptWithItsCheckpoint) {
               FailsWith(ErrorCode::KAFKA_STORAGE_ERROR));
 }
 
+TEST_F(LmdbPartitionTest, ASecondAnchorIsKeptBesideTheFirst) {
+  save_at(10, {{kP1, kOne}});
+  const Anchor present{Offset(8), LeaderEpoch(1), 11};
+  ASSERT_THAT(partition_.permit_anchor(Offset(10), present, kNoBatchLeft), Succeeds());
+  const CheckpointInfo info = value_of(partition_.list()).at(0);
+  EXPECT_EQ(info.anchor, present);
+  EXPECT_EQ(info.rebuilt_anchor, kNoBatchLeft);
+  EXPECT_EQ(info.lowest_anchor(), std::nullopt);
+  EXPECT_EQ(info.producer_count, 1);
+  save_at(10, {});
+  EXPECT_EQ(value_of(partition_.list()).at(0).rebuilt_anchor, std::nullopt) << "made anew";
+  EXPECT_THAT(partition_.permit_anchor(Offset(15), present, present),
+              FailsWith(ErrorCode::KAFKA_STORAGE_ERROR));
+}
+
+TEST_F(LmdbPartitionTest, DroppingBelowLeavesWhatTheOldestThatIsKeptKnows) {
+  save_at(10, {{kP1, kOne}}, 10);
+  save_at(20, {{kP2, kTwo}}, 10);
+  save_at(30, {}, 10);
+  ASSERT_THAT(partition_.drop_below(Offset(20)), Succeeds());
+  EXPECT_THAT(offsets_of(partition_), ElementsAre(30, 20));
+  EXPECT_EQ(visited(partition_, Offset(20)), (Producers{{kP1, kOne}, {kP2, kTwo}}));
+  ASSERT_THAT(partition_.drop_below(Offset(20)), Succeeds());
+  save_at(40, {{kP1, std::nullopt}}, 40);
+  EXPECT_EQ(visited(partition_, Offset(40)), (Producers{{kP2, kTwo}}));
+}
+
 TEST_F(LmdbPartitionTest, ForgettingAllBeginsANewLifeAndLeavesNoRows) {
   save_at(10, {{kP1, make_entry({.open = 3})}, {kP2, kTwo}});
   save_at(20, {{kP1, std::nullopt}});

@@ -305,7 +305,11 @@ TEST(StateRows, ACheckpointRowComesBackWithTheOffsetOfItsKey) {
   noted.offset = Offset(7);
   noted.noted_first_base = Offset(0);
   noted.producer_count = kMax;
-  for (const CheckpointInfo& info : {make_info(), plain, anchored, noted}) {
+  CheckpointInfo rebuilt = anchored;
+  rebuilt.rebuilt_anchor = Anchor{Offset(7), LeaderEpoch(2), 3};
+  CheckpointInfo emptied = noted;
+  emptied.rebuilt_anchor = kNoBatchLeft;
+  for (const CheckpointInfo& info : {make_info(), plain, anchored, noted, rebuilt, emptied}) {
     const Row key = checkpoint_key(kLife, info.offset);
     EXPECT_EQ(value_of(decode_checkpoint(key, encode(key, info))), info);
   }

@@ -43,7 +43,8 @@ TEST_F(CheckpointFilesTest, MissingFilesHaveNoEntriesAndAreNotNamed) {
 }
 
 TEST_F(CheckpointFilesTest, EachOffsetHasItsFile) {
-  ASSERT_THAT(files_.save(kName, {Offset(3), Offset(1), Offset(2)}), Succeeds());
+  ASSERT_THAT(files_.save(kName, {Offset(3), Offset(1), Offset(2), Offset(4)}), Succeeds());
+  EXPECT_EQ(text(kCleanerFile), "0\n1\nt 0 4\n");
   EXPECT_EQ(text(kRecoveryPointFile), "0\n1\nt 0 3\n");
   EXPECT_EQ(text(kLogStartFile), "0\n1\nt 0 1\n");
   EXPECT_EQ(text(kHighWatermarkFile), "0\n1\nt 0 2\n");
@@ -53,6 +54,7 @@ TEST_F(CheckpointFilesTest, EachOffsetHasItsFile) {
   EXPECT_EQ(again.find(kName).recovery_point, Offset(3));
   EXPECT_EQ(again.find(kName).log_start, Offset(1));
   EXPECT_EQ(again.find(kName).high_watermark, Offset(2));
+  EXPECT_EQ(again.find(kName).cleaner, Offset(4));
 }
 
 TEST_F(CheckpointFilesTest, AFileWhoseWriteFailedIsWrittenByTheNextSaveOfAnything) {

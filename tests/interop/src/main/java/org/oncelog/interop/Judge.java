@@ -11,6 +11,7 @@ import java.util.Map;
 import java.util.stream.Stream;
 import kafka.log.UnifiedLog;
 import org.apache.kafka.common.TopicPartition;
+import org.apache.kafka.common.config.TopicConfig;
 
 /** The command line: Kafka's storage code, asked from outside of a JVM. */
 public final class Judge {
@@ -19,6 +20,7 @@ public final class Judge {
       usage: write OUT_DIR                  write the golden directories
              read LOG_DIR [PARTITION]       open as a broker does, print what Kafka finds, close
              continue LOG_DIR [PARTITION]   the same, then go on where each producer stopped
+             compact LOG_DIR [PARTITION]    the same as read, behind one round of Kafka's cleaner
              check DIR                      golden directories against their expected.json""";
   private static final int EXIT_FAILED = 1;
   private static final int EXIT_USAGE = 2;
@@ -56,6 +58,7 @@ public final class Judge {
     switch (command) {
       case "read" -> read(path, partition);
       case "continue" -> goOn(path, partition);
+      case "compact" -> compact(path, partition);
       case "write" -> write(onePath ? path : refuse());
       case "check" -> check(onePath ? path : refuse());
       default -> refuse();
@@ -93,6 +96,21 @@ public final class Judge {
       OUT.flush();
       int producers = new ProducerContinuation(log, time).run();
       System.err.println("interop: Kafka took the next batch of " + producers + " producers");
+    }
+  }
+
+  /** All that is due by Kafka's rules, with tombstones and markers kept for 100 ms. */
+  private static void compact(Path path, TopicPartition partition) throws IOException {
+    Map<String, String> config =
+        Map.of(
+            TopicConfig.CLEANUP_POLICY_CONFIG, TopicConfig.CLEANUP_POLICY_COMPACT,
+            TopicConfig.MIN_CLEANABLE_DIRTY_RATIO_CONFIG, "0",
+            TopicConfig.DELETE_RETENTION_MS_CONFIG, "100");
+    FixedTime time = new FixedTime();
+    try (KafkaDir dir = KafkaDir.open(path, config, time)) {
+      UnifiedLog log = dir.lead(partition);
+      new Compactor(dir, log, time).run();
+      OUT.print(JsonOut.render(LogReader.read(log, dir.foundClean(), "Opened by `compact`.")));
     }
   }
 
