@@ -281,8 +281,8 @@ class Compaction {
       ONCELOG_TRY_ASSIGN(const auto last, group[i]->last_batch());
       const Offset own_end = last ? last->next_offset() : group[i]->base_offset();
       const Offset upper = i + 1 < group.size() ? group[i + 1]->base_offset() : own_end;
-      filter.transactions().add_aborted(
-          aborted_from(rewritten_count_ + i, subject_.ends.log_start, upper));
+      // Below the log start, too: what is left there must still agree with the index.
+      filter.transactions().add_aborted(aborted_from(rewritten_count_ + i, Offset(0), upper));
       ONCELOG_TRY(visit_batches(*group[i], group[i]->base_offset(), [&](const auto& batch) {
         return rewrite_batch(batch, filter, cleaned);
       }));

@@ -67,6 +67,9 @@ class Settlement {
                      : std::pair(base, next);
     }
     if (!replaced) return {};
+    // A process may have died between the renames and their sync: without them, `.cleaned` files
+    // would say that the swap had not begun.
+    ONCELOG_TRY(vfs_.sync_directory(state_.directory));
     return remove_if([&](const std::string& name) {
       const std::optional<Offset> offset = offset_of_file_name(name);
       return offset && !has_suffix(name, kSwapSuffix) && *offset >= replaced->first &&

@@ -77,8 +77,11 @@ Result<std::shared_ptr<Segment>> Segment::cut_at(Offset to, const TopicConfig& c
     builder.add_aborted(kept);
   }
   SegmentContents contents = builder.finish(false);
-  contents.offset_index.is_file_stale = offset_index_.count() > 0;
-  contents.time_index.is_file_stale = time_index_.count() > 0;
+  // Built anew, an index may have an entry where the old one had none: the last time, at least.
+  contents.offset_index.is_file_stale =
+      offset_index_.count() > 0 || !contents.offset_index.entries.empty();
+  contents.time_index.is_file_stale =
+      time_index_.count() > 0 || !contents.time_index.entries.empty();
   contents.txn_index.is_file_stale = !txn_index_.empty();
   return open(vfs_, directory_, base_, config, now, contents);
 }

@@ -167,6 +167,19 @@ TEST_F(CompactionTest, ProducersAreKnownAlsoWhereNoBatchIsLeft) {
   expect_same_after_opens();
 }
 
+TEST_F(CompactionTest, AbortedBatchesBelowTheLogStartStillAgreeWithTheirIndex) {
+  options_.config.cleanup_delete = true;
+  open();
+  put_by(1, 0, "a", true);
+  append_marker({.type = MarkerType::kAbort, .producer_id = 1});
+  put({{"z", "1"}});
+  roll();
+  value_of(log_->delete_records(Offset(2)));
+  compact();
+  EXPECT_EQ(log_->aborted_transactions().size(), 1u);
+  expect_same_after_opens();
+}
+
 TEST_F(CompactionTest, ADamagedBatchIsNamedAndNothingIsChanged) {
   open();
   put_segment({{"a", "1"}});

@@ -80,6 +80,15 @@ class TruncateTest : private InMemory, public test::LogFixture {
 
 // ---- where the producers come from
 
+TEST_F(TruncateTest, TheIndexFilesOfWhatIsLeftAreWhole) {
+  open();
+  append();
+  append();
+  value_of(log_->truncate_to(Offset(1)));
+  close_and_open();
+  EXPECT_THAT(report().files_rebuilt, testing::IsEmpty());
+}
+
 TEST_F(TruncateTest, WithoutACheckpointAllOfTheLogIsReplayed) {
   open();
   write(1, 0);
