@@ -253,8 +253,8 @@ struct StateFile {
       changes.push_back({ProducerId(id), &entries.back()});
     }
     return cost_of([&] {
-      must(partition->save({Offset(version), snapshot::Anchor{Offset(version - 1)}, {}, 0}, changes,
-                           Offset(options.keeps_older ? 0 : version)));
+      must(partition->save({Offset(version), snapshot::Anchor{Offset(version - 1)}, {}, {}, 0},
+                           changes, Offset(options.keeps_older ? 0 : version)));
     });
   }
 };
