@@ -43,6 +43,8 @@ std::optional<BatchHeader> walk_below(const File& file, const std::string& path,
   while (true) {
     const auto header = walk.next();
     if (!header || !*header || (*header)->base_offset >= offset) return last;
+    // A torn tail may be a batch of long ago.
+    if (last && (*header)->base_offset < last->next_offset()) return last;
     last = **header;
   }
 }

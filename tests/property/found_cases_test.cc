@@ -242,6 +242,14 @@ TEST(FoundCases, ACheckpointWhoseSuccessorsAreGoneIsNotRolledForward) {
                                                     {Kind::kTruncate, {}}});
 }
 
+// The batch of long ago that lay behind the end was taken for the last one below the checkpoint.
+TEST(FoundCases, ATornTailThatIsAWholeBatchHidesNoCheckpoint) {
+  run({0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 22}, {{Kind::kAppend, {}},
+                                                    {Kind::kCheckpoint, {}},
+                                                    {Kind::kAppend, {}},
+                                                    {Kind::kCrash, {0, 7, 0, 0, 4}}});
+}
+
 }  // namespace
 
 }  // namespace oncelog::test

@@ -198,8 +198,10 @@ void LogMachine::check_producers_after_reopen(const ReopenCase& reopened) {
     // Promise 5: nothing is replayed after a clean end, and nothing below a checkpoint.
     const Offset bound = report.was_clean ? model_.stored_end() : model_.replay_bound();
     const Offset replayed_from = report.replayed_from.value_or(Offset(0));
+    std::string told;
+    for (const std::string& warning : report.warnings) told += "; " + warning;
     require(replayed_from >= bound, "batches were replayed from " + show(replayed_from) +
-                                        ", a checkpoint lies at " + show(bound));
+                                        ", a checkpoint lies at " + show(bound) + told);
     require(replayed_from <= log_->ends().log_end, "a checkpoint behind the end");
     if (!report.was_clean) settle_expiries();
   } else {
