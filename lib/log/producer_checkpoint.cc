@@ -227,8 +227,9 @@ Result<std::optional<LastBatch>> replay_producers(
 bool is_continued_by(const CheckpointInfo& info, Offset first_base) {
   const auto anchor = info.lowest_anchor();
   if (anchor && anchor->base_offset >= first_base) return true;
-  const bool is_below_all = !anchor && info.offset >= first_base;
-  return is_below_all || info.noted_first_base == first_base;
+  const bool is_at_begin = !info.anchor && info.offset == first_base;
+  const bool has_lost_all = info.anchor && !anchor && info.offset >= first_base;
+  return is_at_begin || has_lost_all || info.noted_first_base == first_base;
 }
 
 Result<CheckpointInfo> checkpoint_between(LogState& state, Offset end) {

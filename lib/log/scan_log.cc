@@ -238,9 +238,10 @@ class Scanner {
     }
     const Offset earliest = transactions_.end_of_last(header.producer_id);
     const auto aborted = transactions_.add(header, control);
-    if (is_compacted() && control && control->is_abort()) {
-      builder.permit_aborted({header.producer_id, earliest, header.base_offset,
-                              transactions_.stable_offset_behind(header.base_offset)});
+    if (control && control->is_abort()) {
+      const Offset widest = is_compacted() ? earliest : header.base_offset;
+      builder.note_abort({header.producer_id, widest, header.base_offset,
+                          transactions_.stable_offset_behind(header.base_offset)});
     }
     if (!aborted) return {};
     builder.add_aborted({aborted->producer_id, aborted->first_offset, aborted->last_offset,

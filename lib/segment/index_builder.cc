@@ -132,20 +132,26 @@ void IndexBuilder::check_stored_time(TimeIndexEntry maximum) {
   }
 }
 
+const TxnIndexEntry* IndexBuilder::find_abort(const TxnIndexEntry& stored) const {
+  const auto found =
+      std::ranges::lower_bound(aborts_, stored.last_offset, {}, &TxnIndexEntry::last_offset);
+  const bool is_there = found != aborts_.end() && found->last_offset == stored.last_offset &&
+                        found->producer_id == stored.producer_id;
+  return is_there ? &*found : nullptr;
+}
+
 /// Entries that are too wide in these bounds cost a reader nothing: between the producer's marker
 /// before and this one nothing of it is left that is not aborted.
 bool IndexBuilder::is_permitted(const TxnIndexEntry& stored) const {
-  const auto widest =
-      std::ranges::lower_bound(permitted_txn_, stored.last_offset, {}, &TxnIndexEntry::last_offset);
-  return widest != permitted_txn_.end() && widest->last_offset == stored.last_offset &&
-         widest->producer_id == stored.producer_id && widest->first_offset <= stored.first_offset &&
+  const TxnIndexEntry* const widest = find_abort(stored);
+  return widest != nullptr && widest->first_offset <= stored.first_offset &&
          stored.first_offset < stored.last_offset &&
          stored.last_stable_offset <= widest->last_stable_offset;
 }
 
 bool IndexBuilder::is_stored_txn_true(bool is_clean_end) const {
   const auto has_begun_before_log = [&](const TxnIndexEntry& stored) {
-    return is_clean_end && stored.first_offset < log_begin_;
+    return is_clean_end && stored.first_offset < log_begin_ && find_abort(stored) != nullptr;
   };
   auto built = txn_.begin();
   for (const TxnIndexEntry& stored : *stored_txn_.entries) {

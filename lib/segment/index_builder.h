@@ -61,7 +61,7 @@ struct SegmentContents {
 /// hides what was aborted behind it. It may be larger where no other transaction was open: a
 /// follower knows the first one behind the marker already, if it came in the same append
 /// (semantics 9.3). In a compacted log it may list more than is found here, up to what
-/// permit_aborted has named: compaction keeps entries as they were (23.4.3).
+/// note_abort has named: compaction keeps entries as they were (23.4.3).
 class IndexBuilder {
  public:
   /// `log_begin`: base of the log's first segment; batches below it are gone.
@@ -74,9 +74,9 @@ class IndexBuilder {
   void add_batch(const record::BatchHeader& header);
   /// Behind the batch of its marker.
   void add_aborted(const TxnIndexEntry& entry) { txn_.push_back(entry); }
-  /// In a compacted log, behind the batch of any abort marker: the widest entry that the file may
-  /// have for it, as batches of its transaction may be gone.
-  void permit_aborted(const TxnIndexEntry& widest) { permitted_txn_.push_back(widest); }
+  /// Behind the batch of any abort marker: the widest entry that the file may have for it. In a
+  /// compacted log batches of its transaction may be gone; in others it is empty.
+  void note_abort(const TxnIndexEntry& widest) { aborts_.push_back(widest); }
   [[nodiscard]] std::int64_t bytes() const { return contents_.bytes; }
 
   /// `is_clean_end`: the files are as a clean close left them. Then a true but sparser index (Kafka
@@ -99,6 +99,8 @@ class IndexBuilder {
   void check_stored_offset(const record::BatchHeader& header, std::int64_t position);
   void check_stored_time(TimeIndexEntry maximum);
   [[nodiscard]] bool is_stored_txn_true(bool is_clean_end) const;
+  /// The widest entry for the marker of this one; null if there is no such marker.
+  [[nodiscard]] const TxnIndexEntry* find_abort(const TxnIndexEntry& stored) const;
   [[nodiscard]] bool is_permitted(const TxnIndexEntry& stored) const;
   [[nodiscard]] bool is_stable_offset_true(Offset stored, std::size_t built_index) const;
   template <class Entry>
@@ -112,7 +114,7 @@ class IndexBuilder {
   std::vector<OffsetIndexEntry> offset_;
   std::vector<TimeIndexEntry> time_;
   std::vector<TxnIndexEntry> txn_;
-  std::vector<TxnIndexEntry> permitted_txn_;
+  std::vector<TxnIndexEntry> aborts_;
   std::vector<Offset> next_transactions_;  ///< for each of txn_, as far as one has begun behind it
   Stored<OffsetIndexEntry> stored_offset_;
   Stored<TimeIndexEntry> stored_time_;

@@ -250,6 +250,19 @@ TEST(FoundCases, ATornTailThatIsAWholeBatchHidesNoCheckpoint) {
                                                     {Kind::kCrash, {0, 7, 0, 0, 4}}});
 }
 
+// Below the first segment's base an open believed the index any entry, also without a marker.
+TEST(FoundCases, AnAbortThatBeganBelowTheLogHasItsMarkerInTheSegment) {
+  run({0, 0, 0, 56, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 32},
+      {{Kind::kFollower, {88, 21, 97}},
+       {Kind::kFollower, {0, 0, 0, 0, 62}},
+       {Kind::kFollower, {0, 0, 0, 0, 0, 0, 0, 255}},
+       {Kind::kMarker, {219, 0, 0, 3}},
+       {Kind::kMarker, {}},
+       {Kind::kAppend, {}},
+       {Kind::kApplyRetention, {}},
+       {Kind::kReopen, {0, 0, 3, 0, 0, 0, 0, 92}}});
+}
+
 }  // namespace
 
 }  // namespace oncelog::test
