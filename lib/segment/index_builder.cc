@@ -151,14 +151,16 @@ bool IndexBuilder::is_permitted(const TxnIndexEntry& stored) const {
 
 bool IndexBuilder::is_stored_txn_true(bool is_clean_end) const {
   const auto has_begun_before_log = [&](const TxnIndexEntry& stored) {
-    return is_clean_end && stored.first_offset < log_begin_ && find_abort(stored) != nullptr;
+    return is_clean_end && stored.first_offset < log_begin_;
   };
   auto built = txn_.begin();
   for (const TxnIndexEntry& stored : *stored_txn_.entries) {
     const bool is_built = built != txn_.end() && built->last_offset == stored.last_offset;
     if (!is_built) {
-      if (!has_begun_before_log(stored) && !is_permitted(stored)) return false;
-      continue;  // all of its data is gone, only the marker is left
+      // All of its data is gone, only the marker is left.
+      const bool has_marker = find_abort(stored) != nullptr;
+      if (!(has_begun_before_log(stored) && has_marker) && !is_permitted(stored)) return false;
+      continue;
     }
     if (is_permitted(stored) && stored.first_offset <= built->first_offset) {
       ++built;

@@ -365,5 +365,22 @@ TEST_F(TxnIndexBuilderTest, AnEntryThatBeganBelowTheLogIsKeptAfterACleanEnd) {
   EXPECT_EQ(built(false), aborted_);
 }
 
+TEST_F(TxnIndexBuilderTest, AnEntryWhoseDataIsGoneNeedsItsMarker) {
+  auto stored = aborted_;
+  stored[0].first_offset = kBase - 5;
+  store_aborted(stored);
+  const auto built = [&](bool has_marker) {
+    IndexBuilder builder(kBase, config_, kBase);
+    EXPECT_THAT(builder.load_stored(posix_vfs(), dir_.path()), test::Succeeds());
+    TxnIndexEntry widest = stored[0];
+    widest.first_offset = widest.last_offset;
+    if (has_marker) builder.note_abort(widest);
+    builder.add_aborted(aborted_[1]);
+    return builder.finish(true).txn_index.entries;
+  };
+  EXPECT_EQ(built(true), stored);
+  EXPECT_THAT(built(false), ElementsAre(aborted_[1]));
+}
+
 }  // namespace
 }  // namespace oncelog::segment
