@@ -169,7 +169,8 @@ TEST_P(SteadyState, AppendsMakeNoSystemCallButDrains) {
   for (const auto& [number, count] : cost->system_calls) {
     const bool is_of_a_drain =
         number == SYS_pwrite64 || number == SYS_pwritev || number == SYS_fallocate;
-    if (is_of_a_drain) continue;
+    // A machine may have no clock that can be read without the system.
+    if (is_of_a_drain || number == SYS_clock_gettime) continue;
     others += count;
     ADD_FAILURE() << count << " times system call " << number;
   }
