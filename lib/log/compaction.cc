@@ -163,7 +163,7 @@ class Compaction {
     return found;
   }
 
-  /// Each batch of a segment that ends at or behind `from`, until `visit` answers false.
+  /// Each batch of a segment that ends at or behind `from`, until `visit` has enough.
   template <class Visit>
   Result<void> visit_batches(const Segment& one, Offset from, const Visit& visit) {
     ONCELOG_TRY_ASSIGN(const auto first, one.find_batch(from, one.bytes()));

@@ -46,11 +46,6 @@ Result<Capture> capture(LogState& state) {
   return now;
 }
 
-Result<void> poison_if_failed(LogState& state, Result<void> result) {
-  if (result) return result;
-  return std::unexpected(state.poison.set(result.error()));
-}
-
 Result<void> write_files(LogState& state, const Capture& now, SyncScope scope) {
   for (const auto& segment : now.closed) ONCELOG_TRY(segment->trim_log());
   if (scope == SyncScope::kLog) return {};

@@ -27,6 +27,11 @@ Result<void> check_writable(const LogState& state) {
   return state.poison.check();
 }
 
+Result<void> poison_if_failed(LogState& state, Result<void> result) {
+  if (result) return result;
+  return std::unexpected(state.poison.set(result.error()));
+}
+
 Result<void> poison_unless_full(LogState& state, Result<void> result) {
   if (result || result.error().code == ErrorCode::STORAGE_FULL) return result;
   return std::unexpected(state.poison.set(result.error()));

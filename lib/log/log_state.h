@@ -163,6 +163,8 @@ struct LogState {
 
 /// MISUSE after close, PARTITION_POISONED after a failed sync. Requires writer_mutex.
 Result<void> check_writable(const LogState& state);
+/// Behind a failure the disk can no longer be believed.
+Result<void> poison_if_failed(LogState& state, Result<void> result);
 /// A failed write of a shortcut or checkpoint for lack of space can be tried again; whatever else
 /// failed may have been a sync or a rename, after which the disk can no longer be believed.
 Result<void> poison_unless_full(LogState& state, Result<void> result);

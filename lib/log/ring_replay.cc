@@ -115,9 +115,7 @@ Result<bool> hand_back_ring(LogState& state, Timestamp idle_since) {
     ONCELOG_TRY(drain_ring(state));
     ring->retire();
   }
-  if (const auto removed = remove_ring(state); !removed) {
-    return std::unexpected(state.poison.set(removed.error()));
-  }
+  ONCELOG_TRY(poison_if_failed(state, remove_ring(state)));
   state.ring->give_back();
   return true;
 }

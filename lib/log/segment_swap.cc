@@ -69,11 +69,11 @@ class Swapper {
                       state_.environment.clock.now(), swap_.contents, segment::kCleanedSuffix));
 
     const std::scoped_lock files(state_.file_mutex);
-    ONCELOG_TRY(poison_if_failed(begin_swap()));
+    ONCELOG_TRY(poison_if_failed(state_, begin_swap()));
 
     apply(swapped_in, end);
 
-    ONCELOG_TRY(poison_if_failed(finish_swap(end)));
+    ONCELOG_TRY(poison_if_failed(state_, finish_swap(end)));
     return SwapOutcome::kSwapped;
   }
 
@@ -115,11 +115,6 @@ class Swapper {
           state_.snapshots->permit_anchor(one.offset, anchor_of(end.present), anchor_of(end.left)));
     }
     return {};
-  }
-
-  Result<void> poison_if_failed(Result<void> result) {
-    if (result) return result;
-    return std::unexpected(state_.poison.set(result.error()));
   }
 
   [[nodiscard]] std::string path_of(std::string_view suffix, std::string_view aside) const {

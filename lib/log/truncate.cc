@@ -165,11 +165,6 @@ Result<void> drop_epochs_at_end(LogState& state) {
   return {};
 }
 
-Result<void> poison_if_failed(LogState& state, Result<void> result) {
-  if (result) return result;
-  return std::unexpected(state.poison.set(result.error()));
-}
-
 /// The write beat of a restart. What a crash leaves in between is the old log, a part of it, or an
 /// empty one, all without epochs and producers.
 Result<void> write_restart(LogState& state, Offset at) {
