@@ -34,8 +34,8 @@ using record::ReceivedBatch;
 
 /// What `write` needs, made before anything is written so that `apply` cannot fail.
 struct WritePlan {
-  std::shared_ptr<segment::Segment> target{};  ///< the active segment, or a new one
-  bool is_roll = false;
+  segment::Segment* target = nullptr;          ///< the active segment, or the new one
+  std::shared_ptr<segment::Segment> rolled{};  ///< the new one, at a roll
   std::optional<log::LeaderEpochs> epochs{};   ///< if the append begins a leader epoch
   std::shared_ptr<const log::LogView> view{};  ///< if segments or epochs change
   std::vector<segment::OpenTransaction> open_transactions{};  ///< at a roll: before the append
@@ -54,28 +54,28 @@ struct AppendExtent {
 /// file.
 Result<WritePlan> plan_write(LogState& state, const AppendExtent& extent, Timestamp now,
                              std::optional<log::LeaderEpochs> epochs) {
-  WritePlan plan{state.active(), false, std::move(epochs), nullptr, {}};
+  WritePlan plan{state.active().get(), nullptr, std::move(epochs), nullptr, {}};
   const Offset new_base = std::max(state.offsets.log_end(), extent.first_offset);
   if (plan.target->is_due_to_roll({extent.bytes, extent.max_timestamp, extent.last_offset, now}) &&
       new_base != plan.target->base_offset()) {
     // First: a ring whose segment is not the last one has nothing for an open.
     ONCELOG_TRY(log::drain_ring(state));
-    ONCELOG_TRY_ASSIGN(plan.target, log::create_segment(state, new_base));
-    plan.is_roll = true;
+    ONCELOG_TRY_ASSIGN(plan.rolled, log::create_segment(state, new_base));
+    plan.target = plan.rolled.get();
   }
   // The offset behind the last one must be a number, too.
   const bool has_room = extent.last_offset >= extent.first_offset &&
                         extent.last_offset < Offset(std::numeric_limits<std::int64_t>::max());
   if (!has_room || !plan.target->can_hold(extent.last_offset)) {
-    if (plan.is_roll) std::ignore = state.environment.vfs.remove(plan.target->log_path());
+    if (plan.rolled) std::ignore = state.environment.vfs.remove(plan.target->log_path());
     return fail(ErrorCode::INVALID_RECORD, "append: offsets ", extent.first_offset, " to ",
                 extent.last_offset, " do not fit a segment with base ", plan.target->base_offset());
   }
-  if (plan.is_roll || plan.epochs) {
-    plan.view = log::make_view(state, plan.is_roll ? plan.target : nullptr,
+  if (plan.rolled || plan.epochs) {
+    plan.view = log::make_view(state, plan.rolled,
                                plan.epochs ? plan.epochs->entries() : state.epochs.entries());
   }
-  if (plan.is_roll) {
+  if (plan.rolled) {
     log::reserve_roll(state);
     plan.open_transactions = log::open_transactions_at_end(state);
   }
@@ -89,7 +89,7 @@ Result<void> write(LogState& state, const WritePlan& plan, std::span<const Batch
                    std::span<const Bytes> parts, Level level) {
   auto written = plan.target->write(headers, parts, level);
   if (written) return {};
-  if (plan.is_roll) std::ignore = state.environment.vfs.remove(plan.target->log_path());
+  if (plan.rolled) std::ignore = state.environment.vfs.remove(plan.target->log_path());
   if (written.error().code == ErrorCode::PARTITION_POISONED) {
     return std::unexpected(state.poison.set(written.error()));
   }
@@ -98,7 +98,7 @@ Result<void> write(LogState& state, const WritePlan& plan, std::span<const Batch
 
 /// The apply beat: segments, epochs, indexes, producers, ends; in memory, reserved before.
 void apply(LogState& state, WritePlan& plan, std::span<const BatchHeader> headers) noexcept {
-  if (plan.is_roll) log::apply_roll(state, plan.target, std::move(plan.open_transactions));
+  if (plan.rolled) log::apply_roll(state, plan.rolled, std::move(plan.open_transactions));
   if (plan.epochs) {
     state.epochs = *std::move(plan.epochs);
     state.are_epochs_unwritten = true;
@@ -113,7 +113,9 @@ void apply(LogState& state, WritePlan& plan, std::span<const BatchHeader> header
     plan.target->apply_batch(header);
     bytes += header.size_bytes();
   }
-  state.appended_bytes.fetch_add(bytes, std::memory_order_relaxed);
+  // The only writer: a load and a store are enough.
+  state.appended_bytes.store(state.appended_bytes.load(std::memory_order_relaxed) + bytes,
+                             std::memory_order_relaxed);
   state.offsets.advance_log_end(headers.back().next_offset());
   const BatchHeader& last = headers.back();
   state.end_gap = 0;
@@ -173,7 +175,7 @@ Result<AppendOutcome> check_write_apply(LogState& state, CheckedBatch& batch,
   apply(state, plan, {&header, 1});
   return AppendOutcome{{header.base_offset, header.last_offset(), false, batch.append_time,
                         state.offsets.log_start()},
-                       plan.is_roll};
+                       plan.rolled != nullptr};
 }
 
 /// After the beats: syncs that a roll or flush.messages made due, then the wait for the level.
@@ -198,18 +200,19 @@ Result<Appended> append_checked(LogState& state, Bytes bytes, AppendOrigin origi
                                 std::optional<Level> level) {
   const TopicConfig& config = state.options.config;
   const Timestamp now = state.environment.clock.now();
-  ONCELOG_TRY_ASSIGN(
-      std::optional<CheckedBatch> batch,
-      record::check_batch(bytes, {config, state.environment.store.decompression, origin, now}));
-  if (!batch) {
+  auto checked =
+      record::check_batch(bytes, {config, state.environment.store.decompression, origin, now});
+  if (!checked) return std::unexpected(std::move(checked).error());
+  if (!*checked) {
     const std::scoped_lock lock(state.writer_mutex);
     ONCELOG_TRY(log::check_writable(state));
     Appended nothing;
     nothing.log_start = state.published.read().ends.log_start;
     return nothing;
   }
-  if (batch->size_bytes() > config.segment_bytes) {
-    return fail(ErrorCode::RECORD_LIST_TOO_LARGE, "append: ", batch->size_bytes(),
+  CheckedBatch& batch = **checked;  // in its place: it is large
+  if (batch.size_bytes() > config.segment_bytes) {
+    return fail(ErrorCode::RECORD_LIST_TOO_LARGE, "append: ", batch.size_bytes(),
                 " bytes, segment.bytes is ", config.segment_bytes);
   }
   log::prepare_ring(state, now);
@@ -217,7 +220,7 @@ Result<Appended> append_checked(LogState& state, Bytes bytes, AppendOrigin origi
                                                           : producer::Strictness::kCoordinator;
   const Level wanted = level.value_or(*state.options.level);
   ONCELOG_TRY_ASSIGN(const AppendOutcome outcome,
-                     check_write_apply(state, *batch, strictness, wanted, now));
+                     check_write_apply(state, batch, strictness, wanted, now));
   return finish(state, outcome, wanted);
 }
 
@@ -322,14 +325,14 @@ Result<AppendOutcome> check_write_apply_received(LogState& state,
   ONCELOG_TRY(log::read_producers(state, lock, headers));
   ONCELOG_TRY_ASSIGN(auto epochs, check_received(state, batches, options));
   ONCELOG_TRY_ASSIGN(WritePlan plan, plan_write(state, extent, now, std::move(epochs)));
-  const bool has_gap = plan.is_roll && extent.first_offset > state.offsets.log_end();
+  const bool has_gap = plan.rolled != nullptr && extent.first_offset > state.offsets.log_end();
 
   ONCELOG_TRY(write(state, plan, headers, parts, level));
 
   apply(state, plan, headers);
   return AppendOutcome{
       {extent.first_offset, extent.last_offset, false, kNoTimestamp, state.offsets.log_start()},
-      plan.is_roll,
+      plan.rolled != nullptr,
       has_gap};
 }
 

@@ -93,8 +93,7 @@ bool is_flush_due(LogState& state, bool has_rolled) {
   if (unflushed_bytes == 0) return false;
   if (unflushed_bytes >= state.environment.store.recovery_point_interval_bytes) return true;
   if (config.flush_messages != kUnlimited &&
-      state.published.read().ends.log_end.value() - state.recovery_point.load() >=
-          config.flush_messages) {
+      state.published.log_end().value() - state.recovery_point.load() >= config.flush_messages) {
     return true;
   }
   return config.flush_ms != kUnlimited &&

@@ -58,6 +58,8 @@ class PublishedOffsets {
  public:
   void publish(const Positioned& now);
   [[nodiscard]] Positioned read() const;
+  /// The log end alone.
+  [[nodiscard]] Offset log_end() const { return Offset(log_end_.load(std::memory_order_acquire)); }
 
  private:
   std::atomic<std::uint64_t> version_{0};  ///< odd while a writer is in between

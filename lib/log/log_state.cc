@@ -15,15 +15,14 @@ Error Poison::set(const Error& cause) {
           "nothing can be written before a reopen: " + cause_};
 }
 
-Result<void> Poison::check() const {
-  if (!is_set_.load()) [[likely]]
-    return {};
+Result<void> Poison::refuse() const {
   const std::scoped_lock lock(mutex_);
   return fail(ErrorCode::PARTITION_POISONED, "nothing can be written before a reopen: ", cause_);
 }
 
 Result<void> check_writable(const LogState& state) {
-  if (state.is_closed) return fail(ErrorCode::MISUSE, state.directory, ": the log is closed");
+  if (state.is_closed) [[unlikely]]
+    return fail(ErrorCode::MISUSE, state.directory, ": the log is closed");
   return state.poison.check();
 }
 

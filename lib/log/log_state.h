@@ -48,9 +48,15 @@ class Poison {
   /// Keeps the first cause; answers the error to return.
   Error set(const Error& cause);
   /// PARTITION_POISONED with the first cause, once there is one.
-  [[nodiscard]] Result<void> check() const;
+  [[nodiscard]] Result<void> check() const {
+    if (!is_set_.load()) [[likely]]
+      return {};
+    return refuse();
+  }
 
  private:
+  [[nodiscard]] Result<void> refuse() const;
+
   mutable std::mutex mutex_;
   std::atomic<bool> is_set_{false};
   std::string cause_;

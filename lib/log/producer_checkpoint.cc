@@ -110,6 +110,7 @@ Result<void> read_producer(LogState& state, std::unique_lock<std::mutex>& lock, 
 Result<void> read_producers(LogState& state, std::unique_lock<std::mutex>& lock,
                             std::span<const BatchHeader> headers) {
   if (!state.keeps_checkpoints) return {};
+  if (std::ranges::none_of(headers, &BatchHeader::has_producer_id)) return {};
   // Here and not below: what is admitted must stay until it is used.
   state.producers.evict_some(state.environment.store.producer_cache_bytes);
   while (true) {
@@ -119,8 +120,9 @@ Result<void> read_producers(LogState& state, std::unique_lock<std::mutex>& lock,
     } else if (obstacle.is_full) {
       ONCELOG_TRY(make_room(state, lock));
     } else {
-      return check_writable(state);
+      return {};
     }
+    ONCELOG_TRY(check_writable(state));  // the lock was let go meanwhile
   }
 }
 
@@ -162,7 +164,7 @@ bool is_checkpoint_due(const LogState& state, bool has_rolled) {
   return has_rolled ||
          state.appended_bytes.load() - state.saved_bytes.load() >=
              options.checkpoint_interval_bytes ||
-         state.published.read().ends.log_end.value() - state.saved_records.load() >=
+         state.published.log_end().value() - state.saved_records.load() >=
              options.checkpoint_interval_records ||
          state.changed_producer_bytes.load() >= options.producer_cache_bytes / 2;
 }

@@ -77,6 +77,11 @@ Offset ProducerTable::stable_offset_after(const CompletedTransaction& completed)
 }
 
 void ProducerTable::apply(PendingAppend& pending) noexcept {
+  if (const auto& [entry, header] = pending.in_place_; entry != nullptr) {
+    (void)apply_append(*entry, header, std::nullopt);
+    return;
+  }
+  if (pending.changes_.empty()) return;
   for (const PendingAppend::Change& change : pending.changes_) {
     if (change.stored != nullptr) {
       *change.stored = change.after;
@@ -99,6 +104,7 @@ void ProducerTable::apply(PendingAppend& pending) noexcept {
 }
 
 void ProducerTable::release_below(Offset high_watermark) noexcept {
+  if (unreleased_.empty()) return;
   std::erase_if(unreleased_,
                 [&](const auto& item) { return item.second.last_offset < high_watermark; });
 }
@@ -229,26 +235,49 @@ PendingAppend::Change& PendingAppend::find_change(ProducerId id) {
   const auto changed = table_.changed_.find(id);
   const ProducerEntry* known = table_.find(id);
   changes_.push_back({id, changed == table_.changed_.end() ? nullptr : &changed->second,
-                      known == nullptr, known == nullptr ? ProducerEntry{} : *known});
+                      known == nullptr ? ProducerEntry{} : *known});
   return changes_.back();
+}
+
+bool PendingAppend::may_apply_in_place(const ProducerTable::Slot& slot,
+                                       const record::BatchHeader& header) {
+  if (!slot || header.is_control()) return false;
+  return !header.is_transactional() || slot->transaction_first_offset;
+}
+
+Result<AppendVerdict> PendingAppend::check_first(const record::BatchHeader& header,
+                                                 const std::optional<ControlRecord>& control,
+                                                 Strictness strictness) {
+  const auto changed = table_.changed_.find(header.producer_id);
+  if (changed == table_.changed_.end()) {
+    return check_append(table_.find(header.producer_id), header, control, strictness);
+  }
+  ProducerTable::Slot& slot = changed->second;
+  ONCELOG_TRY_ASSIGN(const AppendVerdict verdict,
+                     check_append(slot ? &*slot : nullptr, header, control, strictness));
+  const bool is_duplicate = verdict.duplicate_of != nullptr;
+  if (!is_duplicate && may_apply_in_place(slot, header)) in_place_ = {&*slot, header};
+  return verdict;
+}
+
+void PendingAppend::stage_in_place() {
+  if (in_place_.entry == nullptr) return;
+  const record::BatchHeader& header = in_place_.header;
+  (void)apply_append(find_change(header.producer_id).after, header, std::nullopt);
+  in_place_.entry = nullptr;
 }
 
 Result<AppendVerdict> PendingAppend::check(const record::BatchHeader& header,
                                            const std::optional<ControlRecord>& control,
                                            Strictness strictness) {
   if (!header.has_producer_id()) return AppendVerdict{};
-  if (changes_.empty()) {
-    // The usual append is one batch: refusals and duplicates need no copy of the entry.
-    const ProducerEntry* stored = table_.find(header.producer_id);
-    ONCELOG_TRY_ASSIGN(const AppendVerdict verdict,
-                       check_append(stored, header, control, strictness));
-    if (verdict.duplicate_of != nullptr) return verdict;
-  } else {
-    ONCELOG_TRY_ASSIGN(
-        const AppendVerdict verdict,
-        check_append(&find_change(header.producer_id).after, header, control, strictness));
-    if (verdict.duplicate_of != nullptr) return verdict;
-  }
+  stage_in_place();
+  ONCELOG_TRY_ASSIGN(
+      const AppendVerdict verdict,
+      changes_.empty()
+          ? check_first(header, control, strictness)
+          : check_append(&find_change(header.producer_id).after, header, control, strictness));
+  if (verdict.duplicate_of != nullptr || in_place_.entry != nullptr) return verdict;
   const TransactionStep step = apply_append(find_change(header.producer_id).after, header, control);
   if (step.has_started) started_.emplace_back(header.base_offset, header.producer_id);
   if (step.completed) completed_.push_back(*step.completed);
@@ -256,6 +285,7 @@ Result<AppendVerdict> PendingAppend::check(const record::BatchHeader& header,
 }
 
 void PendingAppend::prepare() {
+  if (changes_.empty()) return;
   for (const Change& change : changes_) {
     if (change.stored == nullptr) new_slots_.emplace(change.producer_id, change.after);
   }
@@ -268,16 +298,14 @@ void PendingAppend::prepare() {
   aborted_.reserve(aborted_count());
 }
 
-bool PendingAppend::has_new_producer() const {
-  return std::ranges::any_of(changes_, &Change::is_new);
-}
-
 std::size_t PendingAppend::aborted_count() const {
   return static_cast<std::size_t>(
       std::ranges::count_if(completed_, &CompletedTransaction::is_aborted));
 }
 
 void PendingAppend::clear() {
+  in_place_.entry = nullptr;
+  if (changes_.empty()) return;  // nothing of the rest without a change
   changes_.clear();
   change_index_.clear();
   started_.clear();

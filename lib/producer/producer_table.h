@@ -135,8 +135,6 @@ class PendingAppend {
   void prepare();
   void clear();
 
-  /// Whether a producer that was unknown is among the changes.
-  [[nodiscard]] bool has_new_producer() const;
   [[nodiscard]] std::size_t aborted_count() const;
   /// After apply: entries for the transaction index, in the order of their markers; `segment` is
   /// not set.
@@ -149,12 +147,26 @@ class PendingAppend {
     ProducerId producer_id = kNoProducerId;
     /// Among the table's changes; null if the producer has not changed since the checkpoint.
     ProducerTable::Slot* stored = nullptr;
-    bool is_new = false;
     ProducerEntry after{};
   };
+  /// The usual append: one batch that only goes on where its producer's entry, which has changed
+  /// since the checkpoint, is. It needs no copy of that and no memory.
+  struct InPlace {
+    ProducerEntry* entry = nullptr;
+    record::BatchHeader header{};
+  };
+
+  static bool may_apply_in_place(const ProducerTable::Slot& slot,
+                                 const record::BatchHeader& header);
+  Result<AppendVerdict> check_first(const record::BatchHeader& header,
+                                    const std::optional<ControlRecord>& control,
+                                    Strictness strictness);
+  /// Another batch follows: the first one is a change like others.
+  void stage_in_place();
   Change& find_change(ProducerId id);
 
   ProducerTable& table_;
+  InPlace in_place_;  ///< instead of a change
   std::vector<Change> changes_;
   std::unordered_map<ProducerId, std::size_t, ProducerTable::IdHash>
       change_index_;  // once there are many

@@ -272,10 +272,8 @@ Result<std::optional<CheckedBatch>> check_batch(Bytes bytes, const BatchRules& r
   }
   ONCELOG_TRY_ASSIGN(const Timestamp max_timestamp, check_records(header, plain, rules));
 
-  Result<std::optional<CheckedBatch>> checked(std::in_place, std::in_place);
+  Result<std::optional<CheckedBatch>> checked(std::in_place, std::in_place, header, stored);
   CheckedBatch& batch = **checked;
-  batch.header = header;
-  batch.record_bytes = stored;
   if (header.is_control()) {
     ONCELOG_TRY_ASSIGN(batch.control, check_control(header, plain));
   }

@@ -30,12 +30,12 @@ class GrowingArray {
 
   /// Allocates what the next `count` calls of push_back need.
   void reserve(std::size_t count) {
-    const std::size_t size = size_.load(std::memory_order_relaxed);
-    if (count == 0) return;
-    const std::size_t last = block_of(size + count - 1);
-    ONCELOG_ASSERT(last < kBlocks, last);
-    for (std::size_t block = block_of(size); block <= last; ++block) {
-      if (!blocks_[block]) blocks_[block] = std::make_unique<T[]>(kFirstBlock << block);
+    const std::size_t needed = size_.load(std::memory_order_relaxed) + count;
+    while (capacity_ < needed) {
+      const std::size_t block = block_of(capacity_);
+      ONCELOG_ASSERT(block < kBlocks, block);
+      blocks_[block] = std::make_unique<T[]>(kFirstBlock << block);
+      capacity_ = block_begin(block + 1);
     }
   }
   /// Cannot fail after reserve.
@@ -77,6 +77,7 @@ class GrowingArray {
 
   std::atomic<std::size_t> size_{0};
   std::array<std::unique_ptr<T[]>, kBlocks> blocks_{};
+  std::size_t capacity_ = 0;  ///< the appender's
 };
 
 }  // namespace oncelog::segment
