@@ -216,6 +216,29 @@ TEST_F(ProducerTableTest, EachBatchIsCheckedAgainstTheOnesBeforeIt) {
   EXPECT_THAT(check({5, 1, 4, false}), FailsWith(ErrorCode::INVALID_TXN_STATE));
 }
 
+TEST_F(ProducerTableTest, AChangedProducerMaySendSeveralBatchesInOneAppend) {
+  const auto plain = [](std::int64_t base, std::int32_t sequence) {
+    return Step{base, 1, sequence, false};
+  };
+  append({plain(0, 0)});
+  append({plain(1, 1)});
+  append({plain(2, 2), plain(3, 3), plain(4, 4)});
+  ASSERT_NE(table_.find(ProducerId(1)), nullptr);
+  EXPECT_EQ(table_.find(ProducerId(1))->window().size(), 5u);
+  EXPECT_EQ(table_.find(ProducerId(1))->last_sequence(), Sequence(4));
+}
+
+TEST_F(ProducerTableTest, ACheckedBatchOfAChangedProducerIsNotYetInTheTable) {
+  append({data(0, 1)});
+  const ProducerEntry before = *table_.find(ProducerId(1));
+  pending_.clear();
+  EXPECT_THAT(check(data(1, 1, 1), Strictness::kClient), Succeeds());
+  EXPECT_EQ(*table_.find(ProducerId(1)), before);
+  EXPECT_THAT(check(data(2, 1, 7), Strictness::kClient),
+              FailsWith(ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER));
+  EXPECT_EQ(*table_.find(ProducerId(1)), before);
+}
+
 TEST_F(ProducerTableTest, ATransactionMayEndAndTheNextBeginInOneAppend) {
   EXPECT_THAT(append({data(0, 1), abort(1, 1), data(2, 1, 1)}), ElementsAre(Aborted{1, 0, 1, 2}));
   EXPECT_EQ(table_.find(ProducerId(1))->transaction_first_offset, Offset(2));
