@@ -263,6 +263,16 @@ TEST(FoundCases, AnAbortThatBeganBelowTheLogHasItsMarkerInTheSegment) {
        {Kind::kReopen, {0, 0, 3, 0, 0, 0, 0, 92}}});
 }
 
+// The oracle let a replay's first batch of a decided transaction hide the one that memory knows.
+TEST(FoundCases, ADecidedTransactionBeganWhereMemorySaysAlsoIfItsFirstBatchIsGone) {
+  run({0, 0, 0, 26, 0, 0, 0, 0, 0, 0, 0, 0, 58, 0, 0, 6},
+      {{Kind::kFollower, {0, 10, 142}},
+       {Kind::kFollower, {13, 176, 166, 0, 0, 185, 1, 3}},
+       {Kind::kApplyRetention, {}},
+       {Kind::kAppend, {}},
+       {Kind::kTruncate, {}}});
+}
+
 }  // namespace
 
 }  // namespace oncelog::test

@@ -73,7 +73,11 @@ void LogModel::walk_replay_after_truncation(State& state) const {
   for (Undecided transaction : known) {
     const auto found =
         std::ranges::find(state.unreplicated, transaction.marker_offset, &Undecided::marker_offset);
-    if (found != state.unreplicated.end()) continue;
+    if (found != state.unreplicated.end()) {
+      // Memory knows where it began, also if its first batches are gone.
+      found->first_offset = std::min(found->first_offset, transaction.first_offset);
+      continue;
+    }
     transaction.is_forgettable = true;
     state.unreplicated.push_back(transaction);
   }
