@@ -272,11 +272,10 @@ Result<AppendVerdict> PendingAppend::check(const record::BatchHeader& header,
                                            Strictness strictness) {
   if (!header.has_producer_id()) return AppendVerdict{};
   stage_in_place();
-  ONCELOG_TRY_ASSIGN(
-      const AppendVerdict verdict,
-      changes_.empty()
-          ? check_first(header, control, strictness)
-          : check_append(&find_change(header.producer_id).after, header, control, strictness));
+  ONCELOG_TRY_ASSIGN(const AppendVerdict verdict,
+                     changes_.empty() ? check_first(header, control, strictness)
+                                      : check_append(&find_change(header.producer_id).after, header,
+                                                     control, strictness));
   if (verdict.duplicate_of != nullptr || in_place_.entry != nullptr) return verdict;
   const TransactionStep step = apply_append(find_change(header.producer_id).after, header, control);
   if (step.has_started) started_.emplace_back(header.base_offset, header.producer_id);

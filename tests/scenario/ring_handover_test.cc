@@ -49,7 +49,8 @@ class RingHandover : public testing::Test {
         EXPECT_EQ(stored.base_offset, end);
         end = end + 1;
       }
-      const std::string tail = directory_.file("store/busy-" + std::to_string(partition) + "/.tail");
+      const std::string tail =
+          directory_.file("store/busy-" + std::to_string(partition) + "/.tail");
       if (std::filesystem::exists(tail)) rounds_with_a_ring_.fetch_add(1);
       const Buffer bytes = value_of(value_of(log->fetch(end - kBatchesInARound)).read());
       EXPECT_EQ(count_batches(bytes), kBatchesInARound);
