@@ -58,8 +58,7 @@ Result<BatchFilter::Contents> BatchFilter::read_contents(const RecordBatchView& 
 }
 
 Result<FilteredBatch> BatchFilter::filter(const RecordBatchView& batch) {
-  const BatchHeader header =
-      record::decode_batch_header(batch.bytes().first<record::kHeaderBytes>());
+  const BatchHeader header = record::header_of(batch);
   FilteredBatch filtered;
   ONCELOG_TRY_ASSIGN(const Contents contents, read_contents(batch, header, filtered));
   if (contents.kept.empty()) {

@@ -29,8 +29,7 @@ std::string CleanedSegment::path_of(std::string_view suffix) const {
 }
 
 Result<void> CleanedSegment::add(const RecordBatchView& batch) {
-  const Bytes bytes = batch.bytes();
-  return append(record::decode_batch_header(bytes.first<record::kHeaderBytes>()), bytes, {});
+  return append(record::header_of(batch), batch.bytes(), {});
 }
 
 Result<void> CleanedSegment::add(const record::NewBatch& batch) {

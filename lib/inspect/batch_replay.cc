@@ -17,7 +17,7 @@ void BatchReplay::apply(const RecordBatchView& batch, Offset segment) {
     if (!record) return;
     control = *record;
   }
-  const auto header = record::decode_batch_header(batch.bytes().first<record::kHeaderBytes>());
+  const auto header = record::header_of(batch);
   pending_.clear();
   if (!pending_.check(header, control, producer::Strictness::kReplication)) return;
   pending_.prepare();

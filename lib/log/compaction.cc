@@ -45,10 +45,6 @@ using segment::BatchScan;
 using segment::Segment;
 using Group = std::span<const std::shared_ptr<Segment>>;
 
-BatchHeader header_of(const RecordBatchView& batch) {
-  return record::decode_batch_header(batch.bytes().first<record::kHeaderBytes>());
-}
-
 class Compaction {
  public:
   Compaction(LogState& state, const CompactionOptions& options)
@@ -209,7 +205,7 @@ class Compaction {
 
   Result<Visited> map_batch(const RecordBatchView& batch,
                             compaction::DecidedTransactions& transactions) {
-    const BatchHeader header = header_of(batch);
+    const BatchHeader header = record::header_of(batch);
     if (header.is_control()) {
       ONCELOG_TRY_ASSIGN(const auto control, batch.control_record());
       std::ignore = transactions.read_marker(header, control);
@@ -302,7 +298,7 @@ class Compaction {
   Result<Visited> rewrite_batch(const RecordBatchView& batch, compaction::BatchFilter& filter,
                                 CleanedSegment& cleaned) {
     ONCELOG_TRY_ASSIGN(const FilteredBatch filtered, filter.filter(batch));
-    const BatchHeader header = header_of(batch);
+    const BatchHeader header = record::header_of(batch);
     report_.records_before += header.record_count;
     report_.records_after += filtered.records_kept;
     if (filtered.fate == FilteredBatch::Fate::kDropped) return Visited::kGoOn;

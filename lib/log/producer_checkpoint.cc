@@ -212,8 +212,7 @@ Result<std::optional<LastBatch>> replay_producers(
     while (true) {
       ONCELOG_TRY_ASSIGN(const std::optional<RecordBatchView> batch, batches.next());
       if (!batch) break;
-      const BatchHeader header =
-          record::decode_batch_header(batch->bytes().first<record::kHeaderBytes>());
+      const BatchHeader header = record::header_of(*batch);
       if (header.next_offset() > range.to) return last;
       ONCELOG_TRY(replay_batch(table, pending, snapshots, at, *batch, header));
       last = LastBatch{{header.base_offset, header.leader_epoch, header.crc}, header.next_offset()};

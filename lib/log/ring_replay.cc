@@ -33,8 +33,7 @@ Result<std::optional<RingEntry>> next_entry(segment::BatchScan& log) {
   const std::int64_t position = log.position();
   ONCELOG_TRY_ASSIGN(const auto batch, log.next());
   if (!batch) return std::nullopt;
-  return segment::ring_entry_of(
-      record::decode_batch_header(batch->bytes().first<record::kHeaderBytes>()), position);
+  return segment::ring_entry_of(record::header_of(*batch), position);
 }
 
 /// Indexes of the entries that the `.log` has not: none, unless it has the fill's anchor at its

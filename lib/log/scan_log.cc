@@ -154,8 +154,7 @@ class Scanner {
     while (true) {
       ONCELOG_TRY_ASSIGN(const std::optional<RecordBatchView> batch, batches.next());
       if (!batch) return {};
-      const BatchHeader header =
-          record::decode_batch_header(batch->bytes().first<record::kHeaderBytes>());
+      const BatchHeader header = record::header_of(*batch);
       if (std::string reason = why_out_of_place(index, header); !reason.empty()) {
         note_damage(index, batches.batch_position(), std::move(reason));
         return {};

@@ -58,6 +58,9 @@ struct BatchHeader {
 };
 
 [[nodiscard]] BatchHeader decode_batch_header(std::span<const std::byte, kHeaderBytes> bytes);
+[[nodiscard]] inline BatchHeader header_of(const RecordBatchView& batch) {
+  return decode_batch_header(batch.bytes().first<kHeaderBytes>());
+}
 void encode_batch_header(const BatchHeader& header, std::span<std::byte, kHeaderBytes> bytes);
 
 /// The CRC-32C that belongs into the header of a batch with these fields and these record bytes.

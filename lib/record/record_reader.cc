@@ -37,7 +37,7 @@ RecordReader::~RecordReader() = default;
 
 Result<RecordReader> RecordReader::open(const RecordBatchView& batch, DecompressionLimits limits) {
   auto state = std::make_unique<State>();
-  state->header = record::decode_batch_header(batch.bytes().first<record::kHeaderBytes>());
+  state->header = record::header_of(batch);
   const record::BatchHeader& header = state->header;
   if (header.record_count < 0) {
     return fail(ErrorCode::INVALID_RECORD, "batch at offset ", header.base_offset,

@@ -54,8 +54,7 @@ RingEntry decode_fields(Bytes bytes) {
 std::optional<Bytes> batch_of(Bytes bytes, const RingEntry& entry) {
   const auto batch = RecordBatchView::parse(bytes);
   if (!batch || std::ssize(batch->bytes()) != entry.bytes) return std::nullopt;
-  const record::BatchHeader header =
-      record::decode_batch_header(bytes.first<record::kHeaderBytes>());
+  const record::BatchHeader header = record::header_of(*batch);
   if (ring_entry_of(header, entry.position) != entry || !batch->check_crc()) return std::nullopt;
   return bytes;
 }

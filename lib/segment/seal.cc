@@ -250,8 +250,7 @@ Result<LogDigest> digest_log(const File& log, std::int64_t bytes, Offset base, O
       digest.damage = batches.damage();
       break;
     }
-    const record::BatchHeader header =
-        record::decode_batch_header(batch->bytes().first<record::kHeaderBytes>());
+    const record::BatchHeader header = record::header_of(*batch);
     if (header.base_offset < digest.next_offset || header.last_offset() >= end) {
       digest.damage = "offsets " + std::to_string(header.base_offset.value()) + " to " +
                       std::to_string(header.last_offset().value()) + ", expected from " +
