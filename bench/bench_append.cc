@@ -12,28 +12,18 @@
 #include <string>
 #include <vector>
 
+#include "bench_support.h"
 #include "oncelog/oncelog.h"
 
 namespace {
 
 using namespace oncelog;
+using namespace oncelog::bench;
 
 /// Bytes after which a loop starts a new file or log, so that a long run does not fill the disk.
 constexpr std::int64_t kFileBytesMax = std::int64_t{512} << 20;
 
-class ScratchDirectory {
- public:
-  ScratchDirectory() : path_(std::filesystem::temp_directory_path() / "oncelog-bench-XXXXXX") {
-    if (::mkdtemp(path_.data()) == nullptr) std::abort();
-  }
-  ScratchDirectory(const ScratchDirectory&) = delete;
-  ScratchDirectory& operator=(const ScratchDirectory&) = delete;
-  ~ScratchDirectory() { std::filesystem::remove_all(path_); }
-  [[nodiscard]] const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
+std::string parent() { return std::filesystem::temp_directory_path().string(); }
 
 /// One batch of about `bytes`, all told.
 std::vector<std::byte> make_batch(std::int64_t bytes, BatchFields fields) {
@@ -48,7 +38,7 @@ std::vector<std::byte> make_batch(std::int64_t bytes, BatchFields fields) {
 
 void bare_pwrite(benchmark::State& state) {
   const std::vector<std::byte> batch = make_batch(state.range(0), {});
-  const ScratchDirectory directory;
+  const ScratchFolder directory(parent());
   const int file = ::open((directory.path() + "/log").c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0644);
   off_t position = 0;
   for (auto _ : state) {
@@ -82,7 +72,7 @@ void append(benchmark::State& state, bool is_idempotent) {
     batches.push_back(make_batch(state.range(0), fields));
   }
   std::size_t next = batches.size();
-  std::optional<ScratchDirectory> directory;
+  std::optional<ScratchFolder> directory;
   std::unique_ptr<Store> store;
   std::shared_ptr<PartitionLog> log;
   for (auto _ : state) {
@@ -90,7 +80,7 @@ void append(benchmark::State& state, bool is_idempotent) {
       state.PauseTiming();
       log.reset();
       store.reset();
-      directory.emplace();
+      directory.emplace(parent());
       store = *Store::open(directory->path());
       PartitionOptions options;
       options.level = Level::kWritten;

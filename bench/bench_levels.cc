@@ -22,31 +22,20 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <filesystem>
 #include <functional>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "bench_support.h"
 #include "oncelog/oncelog.h"
 
 namespace {
 
 using namespace oncelog;
-namespace fs = std::filesystem;
+using namespace oncelog::bench;
 using SteadyClock = std::chrono::steady_clock;
 using Batch = std::vector<std::byte>;
-
-[[noreturn]] void give_up(const std::string& why) {
-  std::fprintf(stderr, "bench_levels: %s\n", why.c_str());
-  std::exit(1);
-}
-
-template <class T>
-T must(Result<T> result) {
-  if (!result) give_up(result.error().text());
-  if constexpr (!std::is_void_v<T>) return *std::move(result);
-}
 
 std::int64_t now_ns() { return SteadyClock::now().time_since_epoch().count(); }
 
@@ -132,15 +121,9 @@ struct Times {
   std::vector<double> run_ns{};  ///< of each run, per append
   std::vector<std::int64_t> each{};
 
-  [[nodiscard]] double median() const {
-    std::vector<double> sorted = run_ns;
-    std::ranges::sort(sorted);
-    return sorted[sorted.size() / 2];
-  }
-  [[nodiscard]] double part(double share) {
-    std::ranges::sort(each);
-    const auto last = static_cast<double>(each.size() - 1);
-    return static_cast<double>(each[static_cast<std::size_t>(share * last)]);
+  [[nodiscard]] double median() const { return bench::median(run_ns); }
+  [[nodiscard]] double part(double share) const {
+    return static_cast<double>(quantile(each, share));
   }
 };
 
@@ -157,22 +140,6 @@ void time_each(Times& times, int count, const Store& store) {
   }
   times.run_ns.push_back(static_cast<double>(before - begin) / count);
 }
-
-class Folder {
- public:
-  explicit Folder(const std::string& parent) : path_(parent + "/bench-levels-XXXXXX") {
-    if (::mkdtemp(path_.data()) == nullptr) give_up("cannot make a folder in " + parent);
-  }
-  ~Folder() { fs::remove_all(path_); }
-  Folder(const Folder&) = delete;
-  Folder& operator=(const Folder&) = delete;
-  /// A name that has not been used before.
-  std::string next() { return path_ + "/" + std::to_string(++count_); }
-
- private:
-  std::string path_;
-  int count_ = 0;
-};
 
 class RawFile {
  public:
@@ -219,7 +186,8 @@ OpenLog open_logs(const std::string& path, Level level, int partitions, Vfs* vfs
 
 // ---- written
 
-void time_appends(Times& times, Folder& folder, const std::vector<Batch>& batches, Vfs* vfs) {
+void time_appends(Times& times, ScratchFolder& folder, const std::vector<Batch>& batches,
+                  Vfs* vfs) {
   const OpenLog open = open_logs(folder.next(), Level::kWritten, 1, vfs);
   time_each(times, static_cast<int>(batches.size()), [&](int i) {
     must(open.logs[0]->append_as_leader(batches[static_cast<std::size_t>(i)]));
@@ -242,7 +210,7 @@ void time_mapping(Times& times, const std::vector<Batch>& batches) {
   ::munmap(map, kMapBytes);
 }
 
-void run_written(const Setup& setup, Folder& folder) {
+void run_written(const Setup& setup, ScratchFolder& folder) {
   std::printf("written, one appender; times of one append in ns\n");
   std::printf("%9s %9s %9s %9s %9s | %8s %8s %8s | %9s %8s | %7s %8s %9s %9s\n", "bytes", "append",
               "checks", "pwrite", "mapping", "/checks", "pwrite/", "/mapping", "with id", "+ns",
@@ -302,7 +270,7 @@ void time_group(Times& times, const OpenLog& open, const std::vector<std::vector
   for (const auto& one : each) times.each.insert(times.each.end(), one.begin(), one.end());
 }
 
-void run_durable(const Setup& setup, Folder& folder, std::int64_t bytes) {
+void run_durable(const Setup& setup, ScratchFolder& folder, std::int64_t bytes) {
   std::printf("\ndurable, batches of %lld bytes; us for one batch of each appender\n",
               static_cast<long long>(bytes));
   std::printf("%9s %9s %9s %9s %9s %9s | %8s %8s | %8s %8s %8s %8s\n", "appenders", "one log",
@@ -382,7 +350,7 @@ Setup parse(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   const Setup setup = parse(argc, argv);
-  Folder folder(setup.directory);
+  ScratchFolder folder(setup.directory);
   run_written(setup, folder);
   run_durable(setup, folder, 1024);
   run_durable(setup, folder, 16 << 10);

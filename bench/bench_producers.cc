@@ -32,6 +32,7 @@
 
 #include "base/bytes.h"
 #include "base/crc32c.h"
+#include "bench_support.h"
 #include "oncelog/oncelog.h"
 #include "snapshot/kafka_snapshot.h"
 #include "snapshot/lmdb_snapshot_store.h"
@@ -39,6 +40,7 @@
 namespace {
 
 using namespace oncelog;
+using namespace oncelog::bench;
 using producer::ProducerEntry;
 
 constexpr std::int64_t kChangedCount = 1000;  ///< producers of a small checkpoint
@@ -47,29 +49,11 @@ const TopicPartition kName{"bench", 0};
 
 // ---- small things
 
-[[noreturn]] void give_up(const std::string& why) {
-  std::fprintf(stderr, "bench_producers: %s\n", why.c_str());
-  std::exit(1);
-}
-
-template <class T>
-T must(Result<T> result) {
-  if (!result) give_up(result.error().text());
-  if constexpr (!std::is_void_v<T>) return *std::move(result);
-}
-
 void must_lmdb(int code) {
   if (code != MDB_SUCCESS) give_up(mdb_strerror(code));
 }
 
 using Nanoseconds = double;
-
-template <class Body>
-Nanoseconds timed(Body&& body) {
-  const auto begin = std::chrono::steady_clock::now();
-  body();
-  return std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - begin).count();
-}
 
 /// A number of /proc/self's, in bytes where it says kB.
 double number_of(const std::string& file, const std::string& word) {
@@ -90,16 +74,9 @@ struct Cost {
 Cost cost_of(const std::function<void()>& body) {
   const double before = number_of("io", "wchar");
   Cost cost;
-  cost.time = timed(body);
+  cost.time = nanoseconds_of(body);
   cost.written_bytes = number_of("io", "wchar") - before;
   return cost;
-}
-
-/// The value at a share of the sorted values; `values` are left in another order.
-double quantile(std::vector<double>& values, double share) {
-  const auto at = static_cast<std::ptrdiff_t>(share * static_cast<double>(values.size() - 1));
-  std::ranges::nth_element(values, values.begin() + at);
-  return values[static_cast<std::size_t>(at)];
 }
 
 using Ids = std::vector<std::int64_t>;
@@ -319,7 +296,7 @@ class BareRows {
     MDB_txn* transaction = begin(MDB_RDONLY);
     MDB_cursor* cursor = nullptr;
     must_lmdb(mdb_cursor_open(transaction, rows_, &cursor));
-    const Nanoseconds taken = timed([&] {
+    const Nanoseconds taken = nanoseconds_of([&] {
       for (const std::int64_t id : ids) {
         mdb_txn_reset(transaction);
         must_lmdb(mdb_txn_renew(transaction));
@@ -402,7 +379,7 @@ void measure_checkpoints(Bench& bench, std::int64_t count) {
       }
     }
     const Ids wanted = some_ids(count, 20'000, bench.random);
-    const Nanoseconds taken = timed([&] {
+    const Nanoseconds taken = nanoseconds_of([&] {
       for (const std::int64_t id : wanted) {
         if (!must(cases[0].state.partition->find(ProducerId(id), Offset(version)))) give_up("lost");
       }
@@ -519,7 +496,7 @@ class Producers {
   }
   /// ns per append.
   Nanoseconds append_each(const Ids& ids) {
-    const Nanoseconds all = timed([&] {
+    const Nanoseconds all = nanoseconds_of([&] {
       for (const std::int64_t id : ids) append(id);
     });
     return all / static_cast<double>(ids.size());
@@ -588,7 +565,7 @@ void measure_open(Bench& bench, std::int64_t count, Producers& producers) {
     if (one.is_cold) producers.drop_state_cache();
     options.state_walk_bytes_max = one.walks ? kUnlimited : 0;
     options.kafka_handover = false;
-    bench.table.add(one.row, count, timed([&] { producers.open(options); }));
+    bench.table.add(one.row, count, nanoseconds_of([&] { producers.open(options); }));
     producers.close();
   }
 }
@@ -617,7 +594,7 @@ void measure_close(Bench& bench, std::int64_t count, Producers& producers) {
     producers.append_each(neighbouring_ids(count, kChangedCount, bench.random));
     bench.table.add(is_for_kafka ? "close, 1,000 changed, kafka_handover"
                                  : "close, 1,000 changed, no kafka_handover",
-                    count, timed([&] { producers.close(); }));
+                    count, nanoseconds_of([&] { producers.close(); }));
     // Nothing of Kafka's is left for the next open.
     producers.open(quiet_options());
     producers.close();
@@ -653,7 +630,7 @@ Growth growth_of(const std::function<void()>& body) {
       std::this_thread::sleep_for(std::chrono::milliseconds(5));
     }
   });
-  growth.seconds = timed(body) / 1e9;
+  growth.seconds = nanoseconds_of(body) / 1e9;
   is_done.store(true);
   sampler.join();
   growth.own = number_of("status", "RssAnon") - own;
@@ -752,12 +729,13 @@ Latencies append_beside(Producers& producers, std::int64_t count,
         continue;
       }
       worked_at = appended.load();
-      latencies.work.push_back(timed(work));
+      latencies.work.push_back(nanoseconds_of(work));
     }
   });
   for (std::int64_t i = 0; i < kAppends; ++i) {
     const Bytes batch = producers.next_batch(i % count);
-    latencies.appends.push_back(timed([&] { must(producers.log().append_as_leader(batch)); }));
+    latencies.appends.push_back(
+        nanoseconds_of([&] { must(producers.log().append_as_leader(batch)); }));
     appended.store(i + 1, std::memory_order_relaxed);
   }
   other.join();
@@ -933,9 +911,7 @@ int main(int argument_count, char** arguments) {
       give_up("unknown argument " + argument);
     }
   }
-  std::string directory = parent + "/bench_producers-XXXXXX";
-  if (::mkdtemp(directory.data()) == nullptr) give_up(directory + ": cannot be made");
-  Bench bench{directory, counts, runs, std::mt19937_64{20240607}, Table(counts)};
+  const ScratchFolder folder(parent);
+  Bench bench{folder.path(), counts, runs, std::mt19937_64{20240607}, Table(counts)};
   run_all(bench, only);
-  std::filesystem::remove_all(directory);
 }

@@ -18,7 +18,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -29,35 +28,14 @@
 #include <vector>
 
 #include "base/crc32c.h"
+#include "bench_support.h"
 #include "oncelog/oncelog.h"
 
 namespace {
 
 using namespace oncelog;
+using namespace oncelog::bench;
 namespace fs = std::filesystem;
-
-[[noreturn]] void give_up(const std::string& why) {
-  std::fprintf(stderr, "bench_recovery: %s\n", why.c_str());
-  std::exit(1);
-}
-
-template <class T>
-T must(Result<T> result) {
-  if (!result) give_up(result.error().text());
-  if constexpr (!std::is_void_v<T>) return *std::move(result);
-}
-
-template <class Body>
-double seconds_of(Body&& body) {
-  const auto begin = std::chrono::steady_clock::now();
-  body();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-}
-
-double median(std::vector<double> values) {
-  std::ranges::sort(values);
-  return values[values.size() / 2];
-}
 
 constexpr std::int64_t kDesignBatchBytes = 16 << 10;  ///< of the row in the design
 
@@ -165,14 +143,14 @@ void read_and_crc(const std::vector<std::string>& files, int threads) {
 }
 
 struct Times {
-  double open = 0;
+  double open = 0;  ///< nanoseconds
   double loop = 0;
   double bytes = 0;
 };
 
 Times measure(const Setup& setup, std::int64_t batch_bytes) {
-  const std::string path = setup.directory + "/bench_recovery." + std::to_string(::getpid());
-  fs::remove_all(path);
+  ScratchFolder folder(setup.directory);
+  const std::string path = folder.next();
   make_store(path, setup, batch_bytes);
   const std::vector<std::string> files = log_files(path);
   Times times;
@@ -182,13 +160,13 @@ Times measure(const Setup& setup, std::int64_t batch_bytes) {
   for (int run = 0; run < setup.runs; ++run) {
     forget_recovery_points(path, setup);
     drop_caches(files);
-    loops.push_back(seconds_of([&] { read_and_crc(files, setup.threads); }));
+    loops.push_back(nanoseconds_of([&] { read_and_crc(files, setup.threads); }));
     drop_caches(files);
     const auto store = must(Store::open(path, store_options()));
     std::vector<OpenedPartition> opened;
     std::vector<PartitionToOpen> wanted;
     for (int i = 0; i < setup.partitions; ++i) wanted.push_back({name_of(i), partition_options()});
-    opens.push_back(seconds_of(
+    opens.push_back(nanoseconds_of(
         [&] { opened = store->open_partitions(wanted, {.thread_count = setup.threads}); }));
     std::int64_t read = 0;
     for (const OpenedPartition& one : opened) {
@@ -200,7 +178,6 @@ Times measure(const Setup& setup, std::int64_t batch_bytes) {
   }
   times.open = median(opens);
   times.loop = median(loops);
-  fs::remove_all(path);
   return times;
 }
 
@@ -245,8 +222,8 @@ int main(int argc, char** argv) {
     if (bytes < kDesignBatchBytes) row.bytes /= 8;
     const Times times = measure(row, bytes);
     std::printf("%10lld %8lld %14.0f %14.0f %8.2f %8s\n", static_cast<long long>(bytes),
-                static_cast<long long>(row.bytes >> 20), times.bytes / times.open / 1e6,
-                times.bytes / times.loop / 1e6, times.loop / times.open, wanted);
+                static_cast<long long>(row.bytes >> 20), times.bytes / times.open * 1e3,
+                times.bytes / times.loop * 1e3, times.loop / times.open, wanted);
     std::fflush(stdout);
   }
   return 0;

@@ -1,0 +1,71 @@
+// bench_support.h: what the benchmarks have in common.
+#pragma once
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "oncelog/error.h"
+
+namespace oncelog::bench {
+
+/// A measurement that went wrong is none.
+[[noreturn]] inline void give_up(const std::string& why) {
+  std::fprintf(stderr, "bench: %s\n", why.c_str());
+  std::exit(1);
+}
+
+template <class T>
+T must(Result<T> result) {
+  if (!result) give_up(result.error().text());
+  if constexpr (!std::is_void_v<T>) return *std::move(result);
+}
+
+template <class Body>
+double nanoseconds_of(Body&& body) {
+  const auto begin = std::chrono::steady_clock::now();
+  body();
+  return std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - begin).count();
+}
+
+/// The value at a share of the sorted values; 0.5 is the median. There must be one.
+template <class Number>
+Number quantile(std::vector<Number> values, double share) {
+  const auto at = static_cast<std::ptrdiff_t>(share * static_cast<double>(values.size() - 1));
+  std::ranges::nth_element(values, values.begin() + at);
+  return values[static_cast<std::size_t>(at)];
+}
+
+template <class Number>
+Number median(std::vector<Number> values) {
+  return quantile(std::move(values), 0.5);
+}
+
+/// A new folder, removed at the end with all that is in it.
+class ScratchFolder {
+ public:
+  explicit ScratchFolder(const std::string& parent) : path_(parent + "/oncelog-bench-XXXXXX") {
+    if (::mkdtemp(path_.data()) == nullptr) give_up("cannot make a folder in " + parent);
+  }
+  ~ScratchFolder() { std::filesystem::remove_all(path_); }
+  ScratchFolder(const ScratchFolder&) = delete;
+  ScratchFolder& operator=(const ScratchFolder&) = delete;
+
+  [[nodiscard]] const std::string& path() const { return path_; }
+  /// A name in it that has not been used before.
+  std::string next() { return path_ + "/" + std::to_string(++count_); }
+
+ private:
+  std::string path_;
+  int count_ = 0;
+};
+
+}  // namespace oncelog::bench
