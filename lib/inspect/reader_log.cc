@@ -15,17 +15,6 @@ namespace {
 /// Looks at a directory that changes while we look.
 constexpr int kAttempts = 4;
 constexpr std::int64_t kReadBytes = 1 << 18;
-
-/// What a checkpoint of the data directory says of a partition; nothing if it cannot be read.
-std::optional<Offset> checkpoint_entry(Vfs& vfs, const PartitionPlace& place,
-                                       std::string_view file_name) {
-  const auto entries = log::read_offset_checkpoint(vfs, join_path(place.parent, file_name));
-  if (!entries) return std::nullopt;
-  for (const log::OffsetCheckpointEntry& entry : *entries) {
-    if (segment::partition_directory_name(entry.name) == place.name) return entry.offset;
-  }
-  return std::nullopt;
-}
 }  // namespace
 
 Result<void> ReaderLog::refresh() {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "log/checkpoint.h"
 #include "oncelog/inspect.h"
 #include "segment/segment_names.h"
 
@@ -24,6 +25,16 @@ PartitionPlace place_of(std::string directory) {
   if (name == "." || name == "..") name.clear();
   if (slash == std::string::npos) return {".", name};
   return {directory.substr(0, slash + 1), name};
+}
+
+std::optional<Offset> checkpoint_entry(Vfs& vfs, const PartitionPlace& place,
+                                       std::string_view file_name) {
+  const auto entries = log::read_offset_checkpoint(vfs, join_path(place.parent, file_name));
+  if (!entries) return std::nullopt;
+  for (const log::OffsetCheckpointEntry& entry : *entries) {
+    if (segment::partition_directory_name(entry.name) == place.name) return entry.offset;
+  }
+  return std::nullopt;
 }
 
 Result<std::vector<SegmentName>> list_segments(Vfs& vfs, const std::string& directory) {

@@ -1,6 +1,7 @@
 // segment_list.h: which segments a directory holds, by the names of their `.log` files.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -32,5 +33,8 @@ struct PartitionPlace {
   std::string name{};  ///< empty if the path does not tell it
 };
 [[nodiscard]] PartitionPlace place_of(std::string directory);
+/// What a checkpoint file of the data directory says of a partition; nothing if it cannot be read.
+[[nodiscard]] std::optional<Offset> checkpoint_entry(Vfs& vfs, const PartitionPlace& place,
+                                                     std::string_view file_name);
 
 }  // namespace oncelog::inspect

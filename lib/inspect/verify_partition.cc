@@ -55,6 +55,9 @@ class EpochCheck {
  public:
   EpochCheck(Vfs& vfs, const std::string& directory, ProblemList& problems)
       : problems_(problems), path_(inspect::join_path(directory, segment::kLeaderEpochFile)) {
+    const auto log_start =
+        inspect::checkpoint_entry(vfs, inspect::place_of(directory), "log-start-offset-checkpoint");
+    log_start_ = log_start.value_or(Offset(0));
     auto entries = log::read_leader_epochs(vfs, path_);
     if (!entries) {
       problems_.add(path_, 0, entries.error().text());
@@ -79,9 +82,11 @@ class EpochCheck {
     const LeaderEpoch in_force =
         above == entries_.begin() ? kNoLeaderEpoch : std::prev(above)->epoch;
     // In front of the first entry lie batches below the log start only: its epoch is theirs, or
-    // theirs was older and has been forgotten.
-    const bool is_forgotten = above == entries_.begin() && above != entries_.end();
-    const bool is_right = is_forgotten ? epoch <= above->epoch : epoch == in_force;
+    // theirs was older and has been forgotten. Where the log starts at its end there is none.
+    const bool is_below_start = above != entries_.end() || found.batch->last_offset() < log_start_;
+    const bool is_forgotten = above == entries_.begin() && is_below_start;
+    const bool is_older = above == entries_.end() || epoch <= above->epoch;
+    const bool is_right = is_forgotten ? is_older : epoch == in_force;
     // Batches of one wrong stretch are one problem.
     const std::pair<LeaderEpoch, LeaderEpoch> seen{epoch, in_force};
     if (!is_right && wrong_before_ != seen) {
@@ -109,6 +114,7 @@ class EpochCheck {
 
   ProblemList& problems_;
   std::string path_;
+  Offset log_start_{};
   std::vector<LeaderEpochStart> entries_;
   bool is_usable_ = false;
   std::optional<std::pair<LeaderEpoch, LeaderEpoch>> wrong_before_{};  ///< seen, and in force

@@ -333,6 +333,17 @@ TEST_F(VerifyPartition, BatchesBelowTheFirstEpochMayHaveAnOlderOne) {
   EXPECT_THAT(verify(), IsEmpty());
 }
 
+TEST_F(VerifyPartition, WhereTheLogStartsAtItsEndNoEpochIsKnown) {
+  files_.append(0, join({make_batch({.base = 0, .leader_epoch = 1}),
+                         make_batch({.base = 1, .leader_epoch = 3})}));
+  write_epochs("0\n0\n");
+  EXPECT_THAT(verify(), SizeIs(2));
+  files_.write(files_.data_file("log-start-offset-checkpoint"), "0\n1\nt 0 1\n");
+  EXPECT_THAT(verify(), SizeIs(1)) << "the second batch is part of the log";
+  files_.write(files_.data_file("log-start-offset-checkpoint"), "0\n1\nt 0 2\n");
+  EXPECT_THAT(verify(), IsEmpty());
+}
+
 TEST_F(VerifyPartition, OffsetsThatGoBackAreAProblem) {
   files_.append(0,
                 join({make_batch({.base = 5}), make_batch({.base = 5}), make_batch({.base = 6})}));
