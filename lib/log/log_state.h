@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <map>
 #include <memory>
@@ -139,6 +140,13 @@ struct LogState {
   std::condition_variable sync_ended;
   bool is_syncing = false;  ///< one of those who wait does it for all
   std::multimap<Offset, DurableCallback> told_when_durable;
+
+  std::atomic<std::int64_t> sync_arrivals{0};  ///< who came to wait for a level; without the mutex
+
+  // ---- the thread that has set is_syncing
+  std::int64_t synced_arrivals = 0;  ///< for whom there has been a sync
+  std::int64_t last_group = 0;       ///< of these, for whom the last one was
+  std::chrono::nanoseconds last_sync_time{0};
 
   // ---- wait_mutex: readers that wait for bytes
   mutable std::mutex wait_mutex;
