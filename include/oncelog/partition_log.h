@@ -19,8 +19,10 @@
 namespace oncelog {
 
 namespace log {
+class EndsTeller;
 struct LogState;
-}
+}  // namespace log
+struct PartitionMetrics;
 
 using Deadline = std::chrono::steady_clock::time_point;
 
@@ -38,6 +40,7 @@ struct LogEnds {
     if (isolation == Isolation::kReplica) return log_end;
     return isolation == Isolation::kReadCommitted ? last_stable_offset : high_watermark;
   }
+  friend bool operator==(const LogEnds&, const LogEnds&) = default;
 };
 
 struct LeaderAppendOptions {
@@ -159,6 +162,7 @@ struct RecoveryCut {
 struct RecoveryReport {
   bool was_clean = true;  ///< the last end was a clean close, here or in Kafka
   bool was_created = false;
+  std::chrono::nanoseconds elapsed{0};
   std::int64_t segments_read = 0;
   std::int64_t segments_sealed = 0;  ///< not read: their seals say what they hold
   std::int64_t bytes_read = 0;
@@ -230,6 +234,30 @@ struct CompactionReport {
 /// Told once: success when every batch below the offset is on stable storage, else why it will not
 /// be (PARTITION_POISONED, MISUSE after close).
 using DurableCallback = std::function<void(const Result<void>&)>;
+
+/// Told where the ends of a log are, once they have moved.
+using EndsCallback = std::function<void(const LogEnds&)>;
+
+/// Keeps a callback of PartitionLog::on_ends_moved registered. May outlive the log and its store.
+class EndsObserver {
+ public:
+  EndsObserver() = default;
+  explicit EndsObserver(std::shared_ptr<log::EndsTeller> teller) : teller_(std::move(teller)) {}
+  ~EndsObserver() { stop(); }
+  EndsObserver(EndsObserver&& other) noexcept = default;
+  EndsObserver& operator=(EndsObserver&& other) noexcept {
+    stop();
+    teller_ = std::move(other.teller_);
+    return *this;
+  }
+
+  /// No call begins any more, and none is under way, unless this is called out of it. Waits for one
+  /// on another thread: to be called without a lock that the callback takes.
+  void stop() noexcept;
+
+ private:
+  std::shared_ptr<log::EndsTeller> teller_{};
+};
 
 /// What a truncation did besides cutting.
 struct Truncated {
@@ -345,6 +373,23 @@ class PartitionLog {
   /// log or its store, nor wait for another log. An offset above the log end waits for it.
   void when_durable(Offset offset, DurableCallback told);
 
+  /// Calls back with the ends whenever one of them has moved (log start, LSO, high watermark, log
+  /// end, durable end), as long as the answer lives or until the log is closed; the ends of now are
+  /// known to the caller by ends(). Costs an append nothing while nobody is registered.
+  ///
+  /// The calls come out of the verbs that moved the ends, on their threads, with no lock of this
+  /// library held: the callback may use the log and its store, append too, and stop its own
+  /// observer. They come one after the other, never two at a time; while one is running, threads
+  /// that move the ends go on, and the one that runs it calls again. So several movements may be
+  /// one call, each call has other ends than the one before, and the last call has the last ends.
+  /// What moves the ends waits for no callback but one on its own thread. Must not throw.
+  [[nodiscard]] EndsObserver on_ends_moved(EndsCallback told);
+
+  /// What the log has done since it was opened, and how it stands (oncelog/metrics.h). Waits for an
+  /// append that is under way; reads one batch header if a transaction is open. Of a closed log, or
+  /// one that cannot be read just now, what is known without that.
+  [[nodiscard]] PartitionMetrics metrics() const;
+
   /// Reads every stored byte below the present end and compares: sealed segments with their seals,
   /// the others batch by batch. Appends and reads go on meanwhile. Changes nothing; findings are no
   /// error.
@@ -354,6 +399,9 @@ class PartitionLog {
   [[nodiscard]] std::vector<std::string> check_invariants() const;
 
  private:
+  Result<Fetched> fetch_when_there(Offset from, const FetchOptions& options) const;
+  Result<Appended> append_received(Bytes bytes, const FollowerAppendOptions& options);
+
   std::unique_ptr<log::LogState> state_;
 };
 

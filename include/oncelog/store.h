@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "oncelog/error.h"
+#include "oncelog/metrics.h"
 #include "oncelog/options.h"
 #include "oncelog/partition_log.h"
 #include "oncelog/types.h"
@@ -113,6 +114,10 @@ class Store {
   /// PartitionLog::scrub of every open partition, one behind the other, ascending by name. Appends,
   /// reads and opens go on meanwhile. Changes nothing; findings are no error.
   std::vector<PartitionScrub> scrub() const;
+
+  /// What the store has done since it was opened, and its open partitions one by one. Waits for a
+  /// partition that is being closed or deleted.
+  [[nodiscard]] StoreMetrics metrics() const;
 
   /// Flushes and closes every partition and records the clean end, for Kafka too unless
   /// kafka_handover is off. Waits for opens that are under way. On an error the store is closed all

@@ -130,6 +130,7 @@ Result<void> write_cut(LogState& state, const Cut& cut, Offset to) {
 }
 
 void apply_cut(LogState& state, Cut& cut, Offset to) {
+  state.metrics.truncations.add(1);
   state.segments = cut.view->segments;
   std::erase_if(state.closed_unsynced, [&](const auto& segment) {
     return segment->base_offset() >= cut.last->base_offset();
@@ -207,6 +208,7 @@ Result<void> restart_log(LogState& state, Offset at) {
   };
   ONCELOG_TRY(poison_if_failed(state, sync()));
 
+  state.metrics.truncations.add(1);
   state.cleaner_offset = lowered_cleaner_offset(state, at);
   state.segments = {active};
   state.closed_unsynced.clear();
@@ -236,6 +238,7 @@ using log::LogState;
 
 Result<Truncated> PartitionLog::truncate_to(Offset to) {
   LogState& state = *state_;
+  const log::TellsEnds tells(state);
   if (to < Offset(0)) {
     return fail(ErrorCode::INVALID_REQUEST, "truncate_to: ", to, " is negative");
   }
@@ -266,6 +269,7 @@ Result<Truncated> PartitionLog::truncate_to(Offset to) {
 
 Result<void> PartitionLog::truncate_fully_and_start_at(Offset at) {
   LogState& state = *state_;
+  const log::TellsEnds tells(state);
   if (at < Offset(0)) {
     return fail(ErrorCode::INVALID_REQUEST, "truncate_fully_and_start_at: ", at, " is negative");
   }

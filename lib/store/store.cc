@@ -233,6 +233,7 @@ Result<std::shared_ptr<PartitionLog>> StoreState::open_one(Lock& lock, const Top
   request.progress = progress;
   opening_.insert(name);
   lock.unlock();
+  const auto begin = std::chrono::steady_clock::now();
   auto opened =
       log::open_log(request, {vfs_, clock_, checkpoints_, *snapshots_, ring_budget_, options_});
   lock.lock();
@@ -244,6 +245,7 @@ Result<std::shared_ptr<PartitionLog>> StoreState::open_one(Lock& lock, const Top
     return std::unexpected(std::move(opened).error());
   }
   std::unique_ptr<log::LogState> state = *std::move(opened);
+  state->report.elapsed = std::chrono::steady_clock::now() - begin;
   for (const std::string& warning : warnings_) state->report.warnings.push_back(warning);
   clean_ends_.erase(name);
   unclean_.insert(name);
@@ -264,9 +266,29 @@ Result<std::shared_ptr<PartitionLog>> StoreState::reopen_partition(const TopicPa
   }
   PartitionOptions options = found->second.options;
   log::abandon_log(*found->second.state);
-  open_.erase(found);
+  forget_open(found);
   options.create_if_missing = false;
   return open_one(lock, name, options);
+}
+
+void StoreState::forget_open(std::map<TopicPartition, OpenPartition>::iterator closed) {
+  closed_totals_ += log::read_counters(*closed->second.state);
+  open_.erase(closed);
+}
+
+StoreMetrics StoreState::metrics() const {
+  StoreMetrics metrics;
+  std::vector<std::shared_ptr<PartitionLog>> logs;
+  {
+    const std::scoped_lock lock(mutex_);
+    metrics.totals = closed_totals_;
+    for (const auto& [name, partition] : open_) logs.push_back(partition.handle);
+  }
+  for (const auto& log : logs) {
+    metrics.partitions.push_back(log->metrics());
+    metrics.totals += metrics.partitions.back().counters;
+  }
+  return metrics;
 }
 
 Result<void> StoreState::close_one(const TopicPartition& name) {
@@ -275,7 +297,7 @@ Result<void> StoreState::close_one(const TopicPartition& name) {
     return fail(ErrorCode::MISUSE, segment::partition_directory_name(name), ": is not open");
   }
   const auto end = log::close_log(*found->second.state);
-  open_.erase(found);
+  forget_open(found);
   if (!end) return std::unexpected(end.error());
   clean_ends_[name] = *end;
   unclean_.erase(name);
@@ -422,6 +444,8 @@ Result<void> Store::close_partition(const TopicPartition& name) {
 Result<std::vector<TopicPartition>> Store::partitions() const { return state_->partitions(); }
 
 std::vector<PartitionScrub> Store::scrub() const { return state_->scrub(); }
+
+StoreMetrics Store::metrics() const { return state_->metrics(); }
 
 Result<void> Store::close() { return state_->close(); }
 
