@@ -75,7 +75,12 @@ struct FetchOptions {
       wait_until{};  ///< wait so long for the first byte; an empty answer then is no error
 };
 
-/// Bytes of whole batches (the last may be partial, as in Kafka), still in their file.
+/// Bytes of whole batches (the last may be partial, as in Kafka), still in their file. They stay as
+/// they are while the region is held, whatever goes of the log: retention, deleted records,
+/// compaction, deletion of the partition. Only a truncation below the region's end takes some away:
+/// reads of `file` end there then, whatever is appended later. Who reads by native_handle() must
+/// look himself: ends().log_end, taken behind the read, lies below what he has read. Of a log that
+/// was closed or reopened nothing is promised.
 struct FileRegion {
   std::shared_ptr<const File>
       file{};          ///< readable while held; no native_handle() while bytes are in the ring
@@ -91,7 +96,8 @@ struct Fetched {
   std::optional<std::vector<AbortedTransaction>> aborted{};
   LogEnds ends{};
 
-  /// Copies the region into memory of the caller.
+  /// Copies the region into memory of the caller. KAFKA_STORAGE_ERROR, naming the position, if the
+  /// log was truncated meanwhile: the fetch is to be asked anew.
   Result<std::vector<std::byte>> read() const;
 };
 
@@ -334,8 +340,9 @@ class PartitionLog {
 
   /// Cuts off everything from offset `to` on; semantics 15. A batch that holds `to` goes whole, the
   /// end is `to` all the same until the next open. At or above the log end: only epochs that begin
-  /// there go. Below the first segment: as truncate_fully_and_start_at. Durable on return. Readers
-  /// that are under way may get fewer bytes than they asked for.
+  /// there go. Below the first segment: as truncate_fully_and_start_at. Durable on return. Fetches
+  /// and look-ups beside it see the log before or behind it; regions that were fetched before keep
+  /// what lies below the cut.
   Result<Truncated> truncate_to(Offset to);
   /// Drops everything, producers and leader epochs too, and goes on at `at`; semantics 15.5.
   /// Durable on return.
