@@ -1,6 +1,7 @@
 // oncelog.h: everything a user needs; see README.md for a ten-line example.
 #pragma once
 
+#include "oncelog/backup.h"
 #include "oncelog/clock.h"
 #include "oncelog/error.h"
 #include "oncelog/inspect.h"

@@ -122,6 +122,7 @@ struct LogState {
   std::atomic<std::int64_t> durable_end{0};     ///< moved under file_mutex, too
   std::atomic<std::int64_t> recovery_point{0};  ///< persistent; moved under file_mutex
   std::atomic<std::int64_t> appended_bytes{0};  ///< since the log was opened
+  std::atomic<std::int64_t> cut_count{0};       ///< times that an end came down: file_mutex, too
   std::atomic<std::int64_t> flushed_bytes{0};   ///< of these, below the recovery point: file_mutex
   std::atomic<std::int64_t> last_flush_ms{0};   ///< file_mutex
   std::atomic<std::int64_t> saved_bytes{0};    ///< when the producers were saved: maintenance_mutex

@@ -15,6 +15,7 @@
 #include <algorithm>
 
 #include "log/checkpoint.h"
+#include "log/file_copy.h"
 #include "log/producer_checkpoint.h"
 #include "oncelog/clock.h"
 #include "segment/segment_names.h"
@@ -68,6 +69,16 @@ Result<void> restore_producers(const LogState& state, Offset to,
   ONCELOG_TRY(replay_producers(cut.producers, state.snapshots.get(), from, segments, {from, to}));
   cut.producers.adopt_unreleased(state.producers, to);
   return {};
+}
+
+/// The segment that will be the last one is changed in place from then on: a `.log` that a backup
+/// shares is copied first. The active one shares none.
+Result<void> make_last_own(LogState& state, Offset to) {
+  const auto above = std::ranges::upper_bound(
+      state.segments, to, {}, [](const auto& segment) { return segment->base_offset(); });
+  if (above == state.segments.end()) return {};
+  return poison_unless_full(state,
+                            make_file_own(state.environment.vfs, (*std::prev(above))->log_path()));
 }
 
 /// The check beat. Requires maintenance, file and writer mutexes.
@@ -136,6 +147,7 @@ Result<void> cut_files(LogState& state, std::span<const std::shared_ptr<Segment>
 
 void apply_cut(LogState& state, Cut& cut, Offset to) {
   state.metrics.truncations.add(1);
+  state.cut_count.fetch_add(1);
   state.segments = cut.view->segments;
   std::erase_if(state.closed_unsynced, [&](const auto& segment) {
     return segment->base_offset() >= cut.last->base_offset();
@@ -214,6 +226,7 @@ Result<void> restart_log(LogState& state, Offset at) {
   ONCELOG_TRY(poison_if_failed(state, sync()));
 
   state.metrics.truncations.add(1);
+  state.cut_count.fetch_add(1);
   state.cleaner_offset = lowered_cleaner_offset(state, at);
   state.segments = {active};
   state.closed_unsynced.clear();
@@ -260,6 +273,7 @@ Result<Truncated> PartitionLog::truncate_to(Offset to) {
     return Truncated{true, false};
   }
   ONCELOG_TRY(log::drain_ring(state));  // what stays is read from the files
+  ONCELOG_TRY(log::make_last_own(state, to));
   ONCELOG_TRY_ASSIGN(log::Cut cut, log::plan_cut(state, to));
   const bool has_replayed_all = !cut.saved_at;
   const std::vector<std::shared_ptr<segment::Segment>> before(

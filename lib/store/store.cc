@@ -6,7 +6,6 @@
 #include "oncelog/store.h"
 
 #include <algorithm>
-#include <array>
 #include <ranges>
 
 #include "log/checkpoint.h"
@@ -24,7 +23,6 @@ namespace store {
 namespace {
 
 constexpr std::string_view kKafkaMarkerContent = R"({"version":0,"brokerEpoch":-1})";
-constexpr std::array kWitnessNames{kRecoveryPointFile, kLogStartFile, kHighWatermarkFile};
 
 /// Kafka's rule for topic names; anything else could leave the directory or be unreadable for a
 /// broker.
@@ -353,14 +351,6 @@ Result<void> StoreState::close() {
 }
 
 Result<void> StoreState::write_clean_end() {
-  CleanRecord record;
-  for (const std::string_view name : kWitnessNames) {
-    ONCELOG_TRY_ASSIGN(WitnessFile witness, look_at_witness(vfs_, path(name), name));
-    record.witnesses.push_back(std::move(witness));
-  }
-  record.partitions = clean_ends_;
-  ONCELOG_TRY_ASSIGN(record.state_close_record,
-                     snapshot::LmdbSnapshotStore::close_record(vfs_, directory_));
   // Kafka's marker speaks for the whole directory, and under it Kafka takes a partition without a
   // snapshot for one without producers.
   bool writes_marker = options_.kafka_handover;
@@ -378,6 +368,7 @@ Result<void> StoreState::write_clean_end() {
     writes_marker &= status.has_value();
   }
   const std::string aside = path(kKafkaCleanMarkerFile) + ".tmp";
+  std::optional<WitnessFile> marker;
   if (writes_marker) {
     {
       ONCELOG_TRY_ASSIGN(const auto file, vfs_.open(aside, OpenMode::kCreate));
@@ -386,10 +377,9 @@ Result<void> StoreState::write_clean_end() {
       ONCELOG_TRY(file->write_at(parts, 0));
       ONCELOG_TRY(file->sync());
     }
-    ONCELOG_TRY_ASSIGN(WitnessFile witness, look_at_witness(vfs_, aside, kKafkaCleanMarkerFile));
-    record.witnesses.push_back(std::move(witness));
+    ONCELOG_TRY_ASSIGN(marker, look_at_witness(vfs_, aside, kKafkaCleanMarkerFile));
   }
-  ONCELOG_TRY(log::replace_file(vfs_, path(kCleanRecordFile), encode_clean_record(record)));
+  ONCELOG_TRY(write_clean_record(vfs_, directory_, clean_ends_, marker));
   if (!writes_marker) return {};
   ONCELOG_TRY(vfs_.rename(aside, path(kKafkaCleanMarkerFile)));
   return vfs_.sync_directory(directory_);

@@ -18,6 +18,8 @@
 
 namespace oncelog::store {
 
+class StoreBackup;
+
 class StoreState {
  public:
   static Result<std::unique_ptr<StoreState>> open(const std::string& directory,
@@ -49,9 +51,12 @@ class StoreState {
   Result<void> close_partition(const TopicPartition& name);
   Result<std::vector<TopicPartition>> partitions() const;
   [[nodiscard]] StoreMetrics metrics() const;
+  Result<BackupReport> backup(const std::string& target, const BackupOptions& options);
   Result<void> close();
 
  private:
+  friend class StoreBackup;
+
   StoreState(const std::string& directory, const StoreOptions& options);
 
   /// An open partition; the log belongs to the handle.
