@@ -80,6 +80,12 @@ struct FileStatus {
   std::int64_t bytes = 0;
   std::int64_t modified_ms = 0;
   std::uint64_t inode = 0;
+  std::uint64_t link_count = 1;  ///< names that the file has, in all directories
+};
+
+enum class LinkOutcome : std::uint8_t {
+  kLinked,
+  kUnsupported,  ///< by the file system, or not between these two directories
 };
 
 /// Held as long as the object lives.
@@ -102,6 +108,11 @@ class Vfs {
   virtual Result<void> remove(const std::string& path) = 0;
   /// Replaces `to` in one step, within one file system.
   virtual Result<void> rename(const std::string& from, const std::string& to) = 0;
+  /// Gives a file another name, in a directory of the same file system; the name must be free. The
+  /// file goes with its last name. Nothing has happened where it is not supported.
+  virtual Result<LinkOutcome> link(const std::string& /*from*/, const std::string& /*to*/) {
+    return LinkOutcome::kUnsupported;
+  }
   /// Makes a directory; one that exists is no error. Parents must exist.
   virtual Result<void> create_directory(const std::string& path) = 0;
   /// Removes an empty directory; a missing one is no error.

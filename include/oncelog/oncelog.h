@@ -1,10 +1,12 @@
 // oncelog.h: everything a user needs; see README.md for a ten-line example.
 #pragma once
 
+#include "oncelog/backup.h"
 #include "oncelog/clock.h"
 #include "oncelog/error.h"
 #include "oncelog/inspect.h"
 #include "oncelog/io.h"
+#include "oncelog/metrics.h"
 #include "oncelog/options.h"
 #include "oncelog/partition_log.h"
 #include "oncelog/record.h"

@@ -19,8 +19,10 @@
 namespace oncelog {
 
 namespace log {
+class EndsTeller;
 struct LogState;
-}
+}  // namespace log
+struct PartitionMetrics;
 
 using Deadline = std::chrono::steady_clock::time_point;
 
@@ -38,6 +40,7 @@ struct LogEnds {
     if (isolation == Isolation::kReplica) return log_end;
     return isolation == Isolation::kReadCommitted ? last_stable_offset : high_watermark;
   }
+  friend bool operator==(const LogEnds&, const LogEnds&) = default;
 };
 
 struct LeaderAppendOptions {
@@ -72,7 +75,12 @@ struct FetchOptions {
       wait_until{};  ///< wait so long for the first byte; an empty answer then is no error
 };
 
-/// Bytes of whole batches (the last may be partial, as in Kafka), still in their file.
+/// Bytes of whole batches (the last may be partial, as in Kafka), still in their file. They stay as
+/// they are while the region is held, whatever goes of the log: retention, deleted records,
+/// compaction, deletion of the partition. Only a truncation below the region's end takes some away:
+/// reads of `file` end there then, whatever is appended later. Who reads by native_handle() must
+/// look himself: ends().log_end, taken behind the read, lies below what he has read. Of a log that
+/// was closed or reopened nothing is promised.
 struct FileRegion {
   std::shared_ptr<const File>
       file{};          ///< readable while held; no native_handle() while bytes are in the ring
@@ -88,7 +96,8 @@ struct Fetched {
   std::optional<std::vector<AbortedTransaction>> aborted{};
   LogEnds ends{};
 
-  /// Copies the region into memory of the caller.
+  /// Copies the region into memory of the caller. KAFKA_STORAGE_ERROR, naming the position, if the
+  /// log was truncated meanwhile: the fetch is to be asked anew.
   Result<std::vector<std::byte>> read() const;
 };
 
@@ -159,6 +168,7 @@ struct RecoveryCut {
 struct RecoveryReport {
   bool was_clean = true;  ///< the last end was a clean close, here or in Kafka
   bool was_created = false;
+  std::chrono::nanoseconds elapsed{0};
   std::int64_t segments_read = 0;
   std::int64_t segments_sealed = 0;  ///< not read: their seals say what they hold
   std::int64_t bytes_read = 0;
@@ -230,6 +240,30 @@ struct CompactionReport {
 /// Told once: success when every batch below the offset is on stable storage, else why it will not
 /// be (PARTITION_POISONED, MISUSE after close).
 using DurableCallback = std::function<void(const Result<void>&)>;
+
+/// Told where the ends of a log are, once they have moved.
+using EndsCallback = std::function<void(const LogEnds&)>;
+
+/// Keeps a callback of PartitionLog::on_ends_moved registered. May outlive the log and its store.
+class EndsObserver {
+ public:
+  EndsObserver() = default;
+  explicit EndsObserver(std::shared_ptr<log::EndsTeller> teller) : teller_(std::move(teller)) {}
+  ~EndsObserver() { stop(); }
+  EndsObserver(EndsObserver&& other) noexcept = default;
+  EndsObserver& operator=(EndsObserver&& other) noexcept {
+    stop();
+    teller_ = std::move(other.teller_);
+    return *this;
+  }
+
+  /// No call begins any more, and none is under way, unless this is called out of it. Waits for one
+  /// on another thread: to be called without a lock that the callback takes.
+  void stop() noexcept;
+
+ private:
+  std::shared_ptr<log::EndsTeller> teller_{};
+};
 
 /// What a truncation did besides cutting.
 struct Truncated {
@@ -306,8 +340,9 @@ class PartitionLog {
 
   /// Cuts off everything from offset `to` on; semantics 15. A batch that holds `to` goes whole, the
   /// end is `to` all the same until the next open. At or above the log end: only epochs that begin
-  /// there go. Below the first segment: as truncate_fully_and_start_at. Durable on return. Readers
-  /// that are under way may get fewer bytes than they asked for.
+  /// there go. Below the first segment: as truncate_fully_and_start_at. Durable on return. Fetches
+  /// and look-ups beside it see the log before or behind it; regions that were fetched before keep
+  /// what lies below the cut.
   Result<Truncated> truncate_to(Offset to);
   /// Drops everything, producers and leader epochs too, and goes on at `at`; semantics 15.5.
   /// Durable on return.
@@ -345,6 +380,23 @@ class PartitionLog {
   /// log or its store, nor wait for another log. An offset above the log end waits for it.
   void when_durable(Offset offset, DurableCallback told);
 
+  /// Calls back with the ends whenever one of them has moved (log start, LSO, high watermark, log
+  /// end, durable end), as long as the answer lives or until the log is closed; the ends of now are
+  /// known to the caller by ends(). Costs an append nothing while nobody is registered.
+  ///
+  /// The calls come out of the verbs that moved the ends, on their threads, with no lock of this
+  /// library held: the callback may use the log and its store, append too, and stop its own
+  /// observer. They come one after the other, never two at a time; while one is running, threads
+  /// that move the ends go on, and the one that runs it calls again. So several movements may be
+  /// one call, each call has other ends than the one before, and the last call has the last ends.
+  /// What moves the ends waits for no callback but one on its own thread. Must not throw.
+  [[nodiscard]] EndsObserver on_ends_moved(EndsCallback told);
+
+  /// What the log has done since it was opened, and how it stands (oncelog/metrics.h). Waits for an
+  /// append that is under way; reads one batch header if a transaction is open. Of a closed log, or
+  /// one that cannot be read just now, what is known without that.
+  [[nodiscard]] PartitionMetrics metrics() const;
+
   /// Reads every stored byte below the present end and compares: sealed segments with their seals,
   /// the others batch by batch. Appends and reads go on meanwhile. Changes nothing; findings are no
   /// error.
@@ -354,6 +406,9 @@ class PartitionLog {
   [[nodiscard]] std::vector<std::string> check_invariants() const;
 
  private:
+  Result<Fetched> fetch_when_there(Offset from, const FetchOptions& options) const;
+  Result<Appended> append_received(Bytes bytes, const FollowerAppendOptions& options);
+
   std::unique_ptr<log::LogState> state_;
 };
 

@@ -8,7 +8,9 @@
 #include <string>
 #include <vector>
 
+#include "oncelog/backup.h"
 #include "oncelog/error.h"
+#include "oncelog/metrics.h"
 #include "oncelog/options.h"
 #include "oncelog/partition_log.h"
 #include "oncelog/types.h"
@@ -113,6 +115,26 @@ class Store {
   /// PartitionLog::scrub of every open partition, one behind the other, ascending by name. Appends,
   /// reads and opens go on meanwhile. Changes nothing; findings are no error.
   std::vector<PartitionScrub> scrub() const;
+
+  /// What the store has done since it was opened, and its open partitions one by one. Waits for a
+  /// partition that is being closed or deleted.
+  [[nodiscard]] StoreMetrics metrics() const;
+
+  /// Copies the store into `directory`, which must not exist or be empty, outside of this one, on
+  /// any file system. Appends, reads and all other verbs go on meanwhile; a truncation of the
+  /// partition that is just being linked waits for that.
+  ///
+  /// Of each partition the copy is a prefix, up to an end that was durable, with the producers,
+  /// transactions, leader epochs and offsets as they were there: as after a clean close at that
+  /// moment, which is not the same moment for all partitions. It opens as a store of its own; Kafka
+  /// opens it as after a crash. The copy is on stable storage once this returns; before that, or
+  /// after an error or a crash, there is nothing under its name. A crash may leave
+  /// `<directory>.backup-partial`, which the next backup to that name removes.
+  ///
+  /// MISUSE: the target is not free, or inside the store; or a partition lies in the store that is
+  /// not open. STORE_IN_USE: another backup to that name is under way. STORAGE_FULL and the like:
+  /// nothing is left of it.
+  Result<BackupReport> backup(const std::string& directory, const BackupOptions& options = {});
 
   /// Flushes and closes every partition and records the clean end, for Kafka too unless
   /// kafka_handover is off. Waits for opens that are under way. On an error the store is closed all

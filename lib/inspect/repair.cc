@@ -25,6 +25,7 @@
 #include "inspect/segment_list.h"
 #include "io/store_lock.h"
 #include "log/checkpoint.h"
+#include "log/file_copy.h"
 #include "oncelog/clock.h"
 #include "segment/segment_names.h"
 #include "store/checkpoint_files.h"
@@ -254,6 +255,8 @@ class Repairer {
     // Before the damage goes: a later segment that came back would look sound then.
     ONCELOG_TRY(vfs_.sync_directory(directory));
     for (const std::size_t index : survey.rewritten) {
+      const std::string log = segment::segment_file_name(survey.bases[index], segment::kLogSuffix);
+      ONCELOG_TRY(log::make_file_own(vfs_, join_path(directory, log)));  // a backup may share it
       ONCELOG_TRY_ASSIGN(const auto one,
                          segment::Segment::open(vfs_, directory, survey.bases[index], TopicConfig{},
                                                 system_clock().now(), survey.scan.segments[index]));

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -64,6 +65,7 @@ Result<std::optional<FileStatus>> PosixVfs::status(const std::string& path) {
   status.bytes = found.st_size;
   status.modified_ms = std::int64_t{found.st_mtim.tv_sec} * 1000 + found.st_mtim.tv_nsec / 1000000;
   status.inode = found.st_ino;
+  status.link_count = found.st_nlink;
   return status;
 }
 
@@ -94,6 +96,20 @@ Result<void> PosixVfs::remove(const std::string& path) {
 Result<void> PosixVfs::rename(const std::string& from, const std::string& to) {
   if (::rename(from.c_str(), to.c_str()) != 0) return os_failure(errno, "rename", from, " to ", to);
   return {};
+}
+
+Result<LinkOutcome> PosixVfs::link(const std::string& from, const std::string& to) {
+  if (::link(from.c_str(), to.c_str()) == 0) return LinkOutcome::kLinked;
+  switch (errno) {
+    case EXDEV:
+    case EMLINK:
+    case EPERM:  // a file system without links, or a file that may get none
+    case EOPNOTSUPP:
+    case ENOSYS:
+      return LinkOutcome::kUnsupported;
+    default:
+      return os_failure(errno, "link", from, " to ", to);
+  }
 }
 
 Result<void> PosixVfs::create_directory(const std::string& path) {

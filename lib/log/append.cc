@@ -109,13 +109,17 @@ void apply(LogState& state, WritePlan& plan, std::span<const BatchHeader> header
   }
   plan.target->begin_roll_time_if_empty(max_timestamp);
   std::int64_t bytes = 0;
+  std::int64_t records = 0;
   for (const BatchHeader& header : headers) {
     plan.target->apply_batch(header);
     bytes += header.size_bytes();
+    records += header.record_count;
   }
-  // The only writer: a load and a store are enough.
+  // Moved under the writer lock only: a plain load and store.
   state.appended_bytes.store(state.appended_bytes.load(std::memory_order_relaxed) + bytes,
                              std::memory_order_relaxed);
+  state.metrics.appended_batches.add(std::ssize(headers));
+  state.metrics.appended_records.add(records);
   state.offsets.advance_log_end(headers.back().next_offset());
   const BatchHeader& last = headers.back();
   state.end_gap = 0;
@@ -154,6 +158,7 @@ Result<AppendOutcome> check_write_apply(LogState& state, CheckedBatch& batch,
   ONCELOG_TRY_ASSIGN(const producer::AppendVerdict verdict,
                      state.pending.check(header, batch.control, strictness));
   if (const producer::RememberedBatch* original = verdict.duplicate_of) {
+    state.metrics.duplicate_batches.add(1);
     return AppendOutcome{{original->first_offset(), original->last_offset, true,
                           original->timestamp, state.offsets.log_start()}};
   }
@@ -190,7 +195,11 @@ Result<Appended> finish(LogState& state, const AppendOutcome& outcome, Level lev
       return std::unexpected(flushed.error());
     }
   }
-  if (level == Level::kDurable) ONCELOG_TRY(log::sync_with_others(state, end, {}));
+  if (level == Level::kDurable) {
+    log::tell_ends(state);
+    ONCELOG_TRY(log::sync_with_others(state, end, {}));
+  }
+  log::tell_ends(state);
   log::maintain_if_due(state, outcome.has_rolled);
   appended.level = Offset(state.durable_end.load()) >= end ? Level::kDurable : Level::kWritten;
   return appended;
@@ -339,21 +348,35 @@ Result<AppendOutcome> check_write_apply_received(LogState& state,
 }  // namespace
 
 Result<Appended> PartitionLog::append_as_leader(Bytes bytes, LeaderAppendOptions options) {
-  return append_checked(*state_, bytes, options.origin, options.level);
+  const log::TellsEnds tells(*state_);
+  auto appended = append_checked(*state_, bytes, options.origin, options.level);
+  log::count_error(state_->metrics.append_errors, appended);
+  return appended;
 }
 
 Result<Appended> PartitionLog::append_marker(const MarkerFields& fields,
                                              std::optional<Level> level) {
+  const log::TellsEnds tells(*state_);
   MarkerFields at_front = fields;
   at_front.base_offset = Offset(0);
   if (at_front.timestamp == kNoTimestamp) at_front.timestamp = state_->environment.clock.now();
   if (at_front.timestamp < kNoTimestamp) {
     return fail(ErrorCode::INVALID_TIMESTAMP, "append_marker: timestamp ", at_front.timestamp);
   }
-  return append_checked(*state_, build_marker(at_front), AppendOrigin::kCoordinator, level);
+  auto appended =
+      append_checked(*state_, build_marker(at_front), AppendOrigin::kCoordinator, level);
+  log::count_error(state_->metrics.append_errors, appended);
+  return appended;
 }
 
 Result<Appended> PartitionLog::append_as_follower(Bytes bytes, FollowerAppendOptions options) {
+  const log::TellsEnds tells(*state_);
+  auto appended = append_received(bytes, options);
+  log::count_error(state_->metrics.append_errors, appended);
+  return appended;
+}
+
+Result<Appended> PartitionLog::append_received(Bytes bytes, const FollowerAppendOptions& options) {
   LogState& state = *state_;
   ONCELOG_TRY_ASSIGN(const std::vector<ReceivedBatch> batches,
                      record::check_received_batches(bytes));

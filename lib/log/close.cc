@@ -97,6 +97,7 @@ void abandon_log(LogState& state) {
     const std::scoped_lock lock(state.wait_mutex);
   }
   state.ends_moved.notify_all();
+  end_tellers(state);
   tell_durable(state, fail(ErrorCode::MISUSE, state.directory, ": the log is closed"));
 }
 

@@ -343,8 +343,15 @@ class Compaction {
 }  // namespace log
 
 Result<CompactionReport> PartitionLog::compact(const CompactionOptions& options) {
+  const log::TellsEnds tells(*state_);
   const std::scoped_lock compaction(state_->compaction_mutex);
-  return log::Compaction(*state_, options).run();
+  ONCELOG_TRY_ASSIGN(CompactionReport report, log::Compaction(*state_, options).run());
+  if (report.was_due && !report.was_interrupted) {
+    state_->metrics.compaction_rounds.add(1);
+    state_->metrics.compaction_records.add(report.records_before - report.records_after);
+    state_->metrics.compaction_bytes.add(report.bytes_before - report.bytes_after);
+  }
+  return report;
 }
 
 }  // namespace oncelog

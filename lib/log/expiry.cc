@@ -43,6 +43,7 @@ Result<std::vector<ProducerId>> expire(LogState& state) {
   }
   std::ranges::sort(expired);
   for (const ProducerId id : expired) state.producers.forget(id);
+  state.metrics.expired_producers.add(std::ssize(expired));
   state.changed_producer_bytes.store(state.producers.changed_bytes());
   return expired;
 }

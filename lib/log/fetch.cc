@@ -110,6 +110,15 @@ bool wait_above(const log::LogState& state, Isolation isolation, Offset bound, D
 }  // namespace
 
 Result<Fetched> PartitionLog::fetch(Offset from, FetchOptions options) const {
+  auto fetched = fetch_when_there(from, options);
+  log::count_error(state_->metrics.fetch_errors, fetched);
+  if (!fetched) return fetched;
+  state_->metrics.fetches.add(1);
+  state_->metrics.fetched_bytes.add(fetched->region.bytes);
+  return fetched;
+}
+
+Result<Fetched> PartitionLog::fetch_when_there(Offset from, const FetchOptions& options) const {
   if (options.bytes_max < 0) {
     return fail(ErrorCode::MISUSE, "fetch: bytes_max is ", options.bytes_max);
   }

@@ -109,7 +109,10 @@ Result<void> sync_and_note(LogState& state, SyncScope scope, Offset needed) {
   if (scope == SyncScope::kLog && Offset(state.durable_end.load()) >= needed) return {};
   ONCELOG_TRY_ASSIGN(const Capture now, capture(state));
   ONCELOG_TRY(write_files(state, now, scope));
-  ONCELOG_TRY(poison_if_failed(state, sync_files(state, now, scope)));
+  {
+    const base::Stopwatch stopwatch(state.metrics.sync_time);
+    ONCELOG_TRY(poison_if_failed(state, sync_files(state, now, scope)));
+  }
   apply_sync(state, now, scope);
   if (scope == SyncScope::kLog) return {};
   // Read now: where it follows the durable end, this sync has moved it.
@@ -224,6 +227,7 @@ Result<void> roll_log(LogState& state) {
 using log::LogState;
 
 Result<Offset> PartitionLog::flush() {
+  const log::TellsEnds tells(*state_);
   ONCELOG_TRY(log::sync_log(*state_, log::SyncScope::kRecoveryPoint, Offset(0)));
   return Offset(state_->recovery_point.load());
 }
@@ -236,6 +240,7 @@ Result<void> PartitionLog::drain() {
 }
 
 Result<void> PartitionLog::wait_durable(Offset offset, std::optional<Deadline> deadline) {
+  const log::TellsEnds tells(*state_);
   if (state_->is_closed_for_readers.load()) {
     return fail(ErrorCode::MISUSE, state_->directory, ": the log is closed");
   }
@@ -262,6 +267,7 @@ void PartitionLog::when_durable(Offset offset, DurableCallback told) {
 }
 
 Result<void> PartitionLog::roll() {
+  const log::TellsEnds tells(*state_);
   ONCELOG_TRY(log::roll_log(*state_));
   log::maintain_if_due(*state_, true);
   return {};

@@ -111,34 +111,49 @@ Result<OffsetFound> find_max_timestamp(const LogView& view, Offset log_start,
       });
 }
 
-}  // namespace
+struct Wanted {
+  Timestamp timestamp{};
+  Isolation isolation{};
+};
 
-Result<OffsetFound> PartitionLog::list_offsets(Timestamp timestamp, Isolation isolation) const {
-  if (state_->is_closed_for_readers.load()) {
-    return fail(ErrorCode::MISUSE, state_->directory, ": the log is closed");
-  }
-  const LogEnds ends = state_->published.read().ends;
-  const std::shared_ptr<const LogView> view = state_->view.get();
-  const Offset limit = ends.bound_of(isolation);
-  const std::vector<LeaderEpochStart>& epochs = view->epochs;
-  if (timestamp == kEarliestTimestamp) {
+/// The answer of one look at the log.
+Result<OffsetFound> look_up(const LogView& view, const LogEnds& ends, const Wanted& wanted,
+                            const DecompressionLimits& limits) {
+  const Offset limit = ends.bound_of(wanted.isolation);
+  const std::vector<LeaderEpochStart>& epochs = view.epochs;
+  if (wanted.timestamp == kEarliestTimestamp) {
     const bool is_known = !epochs.empty() && epochs.front().start <= ends.log_start;
     return OffsetFound{ends.log_start, kNoTimestamp,
                        is_known ? epochs.front().epoch : kNoLeaderEpoch};
   }
-  if (timestamp == kLatestTimestamp) {
+  if (wanted.timestamp == kLatestTimestamp) {
     return OffsetFound{limit, kNoTimestamp, epochs.empty() ? kNoLeaderEpoch : epochs.back().epoch};
   }
-  if (timestamp < kMaxTimestamp) {
-    return fail(ErrorCode::UNSUPPORTED_VERSION, "list_offsets: timestamp ", timestamp,
+  if (wanted.timestamp < kMaxTimestamp) {
+    return fail(ErrorCode::UNSUPPORTED_VERSION, "list_offsets: timestamp ", wanted.timestamp,
                 " has no meaning here");
   }
-  const DecompressionLimits& limits = state_->environment.store.decompression;
-  Result<OffsetFound> found = timestamp == kMaxTimestamp
-                                  ? find_max_timestamp(*view, ends.log_start, limits)
-                                  : find_by_time(*view, ends.log_start, timestamp, limits);
+  Result<OffsetFound> found = wanted.timestamp == kMaxTimestamp
+                                  ? find_max_timestamp(view, ends.log_start, limits)
+                                  : find_by_time(view, ends.log_start, wanted.timestamp, limits);
   if (found && found->offset >= limit) return OffsetFound{};  // 12.6
   return found;
+}
+
+}  // namespace
+
+Result<OffsetFound> PartitionLog::list_offsets(Timestamp timestamp, Isolation isolation) const {
+  while (true) {
+    if (state_->is_closed_for_readers.load()) {
+      return fail(ErrorCode::MISUSE, state_->directory, ": the log is closed");
+    }
+    const LogEnds ends = state_->published.read().ends;
+    const std::shared_ptr<const LogView> view = state_->view.get();
+    auto found =
+        look_up(*view, ends, {timestamp, isolation}, state_->environment.store.decompression);
+    // A truncation shows before it cuts files: what it has cut is no damage.
+    if (found || state_->view.get() == view) return found;
+  }
 }
 
 }  // namespace oncelog

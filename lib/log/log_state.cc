@@ -70,6 +70,7 @@ void reserve_roll(LogState& state) {
 
 void apply_roll(LogState& state, const std::shared_ptr<segment::Segment>& next,
                 std::vector<segment::OpenTransaction> open_transactions) noexcept {
+  state.metrics.rolls.add(1);
   state.active()->finish_time_index();
   state.active()->set_open_transactions(std::move(open_transactions));
   state.closed_unsynced.push_back(state.active());

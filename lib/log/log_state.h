@@ -20,7 +20,9 @@
 #include <vector>
 
 #include "log/checkpoint_keeper.h"
+#include "log/ends_teller.h"
 #include "log/leader_epochs.h"
+#include "log/log_metrics.h"
 #include "log/log_offsets.h"
 #include "log/log_view.h"
 #include "log/open_progress.h"
@@ -127,6 +129,7 @@ struct LogState {
   std::atomic<std::int64_t> durable_end{0};     ///< moved under file_mutex, too
   std::atomic<std::int64_t> recovery_point{0};  ///< persistent; moved under file_mutex
   std::atomic<std::int64_t> appended_bytes{0};  ///< since the log was opened
+  std::atomic<std::int64_t> cut_count{0};       ///< times that an end came down: file_mutex, too
   std::atomic<std::int64_t> flushed_bytes{0};   ///< of these, below the recovery point: file_mutex
   std::atomic<std::int64_t> last_flush_ms{0};   ///< file_mutex
   std::atomic<std::int64_t> saved_bytes{0};    ///< when the producers were saved: maintenance_mutex
@@ -152,6 +155,14 @@ struct LogState {
   mutable std::mutex wait_mutex;
   mutable std::condition_variable ends_moved;
   mutable std::atomic<int> waiting_count{0};
+
+  // ---- observers_mutex: who is told that the ends have moved; taken without any other
+  std::mutex observers_mutex;
+  std::vector<std::shared_ptr<EndsTeller>> ends_tellers;
+  std::atomic<std::ptrdiff_t> ends_teller_count{0};
+
+  // ---- counted as its fields say
+  mutable LogMetrics metrics;
 
   [[nodiscard]] const std::shared_ptr<segment::Segment>& active() const { return segments.back(); }
   /// The next offset of the last stored batch, or the base of the first segment.
@@ -201,6 +212,29 @@ void apply_roll(LogState& state, const std::shared_ptr<segment::Segment>& next,
 void publish_ends(LogState& state) noexcept;
 /// Sets the high watermark, releases decided transactions and publishes. Requires writer_mutex.
 void move_high_watermark(LogState& state, Offset to) noexcept;
+
+/// The ends as anyone may read them, without a lock.
+[[nodiscard]] LogEnds read_ends(const LogState& state);
+/// Calls back who observes the ends. Behind what moved them, without any lock.
+void tell_ends_to_all(LogState& state);
+inline void tell_ends(LogState& state) {
+  if (state.ends_teller_count.load() == 0) [[likely]]
+    return;
+  tell_ends_to_all(state);
+}
+/// Tells at the end of its life: declared by a verb before its locks.
+class TellsEnds {
+ public:
+  explicit TellsEnds(LogState& state) : state_(state) {}
+  ~TellsEnds() { tell_ends(state_); }
+  TellsEnds(const TellsEnds&) = delete;
+  TellsEnds& operator=(const TellsEnds&) = delete;
+
+ private:
+  LogState& state_;
+};
+/// Nobody is called back any more, but for calls that are under way.
+void end_tellers(LogState& state);
 
 /// Sees to a ring for the append that is to come at `now`. Takes file_mutex where there is none,
 /// and the locks of other logs; to be called without any.

@@ -16,12 +16,7 @@ PartitionLog::~PartitionLog() = default;
 const TopicPartition& PartitionLog::topic_partition() const { return state_->name; }
 const RecoveryReport& PartitionLog::recovery_report() const { return state_->report; }
 
-LogEnds PartitionLog::ends() const {
-  LogEnds ends = state_->published.read().ends;
-  // Read later than the others, it may have passed them.
-  ends.durable_end = std::min(Offset(state_->durable_end.load()), ends.log_end);
-  return ends;
-}
+LogEnds PartitionLog::ends() const { return log::read_ends(*state_); }
 
 std::vector<Offset> PartitionLog::segments() const {
   std::vector<Offset> bases;
@@ -31,6 +26,7 @@ std::vector<Offset> PartitionLog::segments() const {
 }
 
 Result<Offset> PartitionLog::set_high_watermark(Offset to) {
+  const log::TellsEnds tells(*state_);
   const std::scoped_lock lock(state_->writer_mutex);
   ONCELOG_TRY(log::check_writable(*state_));
   // Under policy durable nobody moves it beyond the durable end.

@@ -41,6 +41,14 @@ Obstacle find_obstacle(const LogState& state, std::span<const BatchHeader> heade
   return {};
 }
 
+/// A producer that was dropped while another one was read has been missed twice: no hit then.
+void count_lookups(LogState& state, std::span<const BatchHeader> headers, std::int64_t misses) {
+  const std::int64_t lookups = std::ranges::count_if(
+      headers, [](const BatchHeader& header) { return header.has_producer_id(); });
+  if (lookups > misses) state.metrics.producer_cache_hits.add(lookups - misses);
+  if (misses > 0) state.metrics.producer_cache_misses.add(misses);
+}
+
 /// The anchor of a checkpoint at the end of what is stored. Requires writer_mutex.
 CheckpointInfo describe_end(const LogState& state) {
   CheckpointInfo info;
@@ -113,13 +121,16 @@ Result<void> read_producers(LogState& state, std::unique_lock<std::mutex>& lock,
   if (std::ranges::none_of(headers, &BatchHeader::has_producer_id)) return {};
   // Here and not below: what is admitted must stay until it is used.
   state.producers.evict_some(state.environment.store.producer_cache_bytes);
+  std::int64_t misses = 0;
   while (true) {
     const Obstacle obstacle = find_obstacle(state, headers);
     if (obstacle.unread != kNoProducerId) {
+      ++misses;
       ONCELOG_TRY(read_producer(state, lock, obstacle.unread));
     } else if (obstacle.is_full) {
       ONCELOG_TRY(make_room(state, lock));
     } else {
+      count_lookups(state, headers, misses);
       return {};
     }
     ONCELOG_TRY(check_writable(state));  // the lock was let go meanwhile
@@ -144,6 +155,7 @@ Result<Offset> checkpoint_producers(LogState& state) {
     if (!state.snapshots) return {};
     const bool is_same = !state.producers.is_saving() && state.saved_at == info.offset;
     if (is_same) return {};
+    const base::Stopwatch stopwatch(state.metrics.checkpoint_time);
     return save_table(*state.snapshots, state.producers, info,
                       state.published.read().ends.high_watermark);
   };
@@ -283,8 +295,11 @@ Result<CheckpointInfo> checkpoint_between(LogState& state, Offset end) {
                 end, " and the high watermark ", high_watermark);
   }
   table.freeze();
-  ONCELOG_TRY(save_table(*state.snapshots, table,
-                         {.offset = last->next_offset, .anchor = last->anchor}, high_watermark));
+  {
+    const base::Stopwatch stopwatch(state.metrics.checkpoint_time);
+    ONCELOG_TRY(save_table(*state.snapshots, table,
+                           {.offset = last->next_offset, .anchor = last->anchor}, high_watermark));
+  }
   ONCELOG_TRY_ASSIGN(base, find());
   if (base && base->offset >= end) return *base;
   return fail(ErrorCode::OFFSET_OUT_OF_RANGE, state.directory,
@@ -320,6 +335,7 @@ Result<void> visit_producers(const LogState& state,
 namespace oncelog {
 
 Result<Offset> PartitionLog::checkpoint() {
+  const log::TellsEnds tells(*state_);
   const std::scoped_lock maintenance(state_->maintenance_mutex);
   return log::checkpoint_producers(*state_);
 }

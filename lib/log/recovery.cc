@@ -18,6 +18,7 @@
 
 #include "log/adopt_snapshot.h"
 #include "log/checkpoint.h"
+#include "log/file_copy.h"
 #include "log/producer_checkpoint.h"
 #include "log/producer_recovery.h"
 #include "log/ring_replay.h"
@@ -186,6 +187,13 @@ Result<void> check_clean_end(const LogState& state, const OpenRequest& request,
       state, "the clean close left " + describe(*request.clean_end) + "; found " + describe(found));
 }
 
+/// The last segment is changed in place, by what comes: a backup that shares its `.log` must not
+/// be.
+Result<void> make_log_own(const LogState& state, Offset base) {
+  return make_file_own(state.environment.vfs,
+                       state.path(segment::segment_file_name(base, segment::kLogSuffix)));
+}
+
 /// The write beat of a cut: the damaged segment ends before the damage, later ones go.
 Result<void> cut(LogState& state, const LogScan& scan, const std::vector<Offset>& bases) {
   if (!scan.damage) return {};
@@ -204,6 +212,7 @@ Result<void> cut(LogState& state, const LogScan& scan, const std::vector<Offset>
   }
   // Before the damage goes: a later segment that came back would look sound then.
   ONCELOG_TRY(vfs.sync_directory(state.directory));
+  if (kept > 0) ONCELOG_TRY(make_log_own(state, bases[kept - 1]));
   if (damage.is_segment_misplaced) return {};
   const std::string log =
       segment::segment_file_name(bases[damage.segment_index], segment::kLogSuffix);
@@ -370,6 +379,7 @@ Result<void> begin_at_log_start(LogState& state, Offset log_start) {
 Result<void> recover(LogState& state, const OpenRequest& request, const DirectoryContent& content) {
   const Trust trust = trust_of(request, content.bases);
   state.report.was_clean = trust.is_clean;
+  ONCELOG_TRY(make_log_own(state, content.bases.back()));
   if (!trust.is_clean) {
     ONCELOG_TRY(read_from_disk_only(state, content, trust.recovery_point));
   }

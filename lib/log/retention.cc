@@ -109,6 +109,10 @@ void apply_removal(LogState& state, std::size_t count) {
   const std::scoped_lock lock(state.writer_mutex);
   const auto end = state.segments.begin() + static_cast<std::ptrdiff_t>(count);
   const Offset first_base = (*end)->base_offset();
+  state.metrics.retention_segments.add(static_cast<std::int64_t>(count));
+  for (auto one = state.segments.begin(); one != end; ++one) {
+    state.metrics.retention_bytes.add((*one)->bytes());
+  }
   std::erase_if(state.closed_unsynced,
                 [&](const auto& segment) { return segment->base_offset() < first_base; });
   state.segments.erase(state.segments.begin(), end);
@@ -166,6 +170,7 @@ Result<std::vector<Offset>> apply_retention(LogState& state) {
 }  // namespace log
 
 Result<std::vector<Offset>> PartitionLog::apply_retention() {
+  const log::TellsEnds tells(*state_);
   const std::scoped_lock maintenance(state_->maintenance_mutex);
   return log::apply_retention(*state_);
 }

@@ -37,8 +37,11 @@ class Settlement {
   Settlement(LogState& state, std::vector<std::string> names)
       : state_(state), vfs_(state.environment.vfs), names_(std::move(names)) {}
 
-  /// Pass 1: what was being deleted goes; what a compaction had not finished building goes.
+  /// Pass 1: what was being deleted goes; what a compaction had not finished building goes, and a
+  /// copy of a shared `.log`.
   Result<void> remove_unfinished() {
+    const std::string copy_suffix = std::string(kLogSuffix) + std::string(kTemporarySuffix);
+    ONCELOG_TRY(remove_if([&](const std::string& name) { return has_suffix(name, copy_suffix); }));
     std::optional<Offset> first_cleaned;
     for (const std::string& name : names_) {
       if (!has_suffix(name, kCleanedSuffix)) continue;

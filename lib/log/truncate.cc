@@ -9,11 +9,13 @@
 // 2 write: newer checkpoints of producers are dropped, the recovery point comes down, both synced;
 //   then files go, from the end downwards. Die here: the log ends where the removal had got to.
 //
-// 3 apply: memory. A failure of 2 poisons the partition, as only the disk knows what is left; a cut
-//   is applied all the same, for those who read below it.
+// 3 apply: memory. Of a cut before the files, so that who reads beside it finds the new end, or
+//   what lies below it, and not a file that ends early. A failure of 2 poisons the partition, as
+//   only the disk knows what is left.
 #include <algorithm>
 
 #include "log/checkpoint.h"
+#include "log/file_copy.h"
 #include "log/producer_checkpoint.h"
 #include "oncelog/clock.h"
 #include "segment/segment_names.h"
@@ -69,6 +71,16 @@ Result<void> restore_producers(const LogState& state, Offset to,
   return {};
 }
 
+/// The segment that will be the last one is changed in place from then on: a `.log` that a backup
+/// shares is copied first. The active one shares none.
+Result<void> make_last_own(LogState& state, Offset to) {
+  const auto above = std::ranges::upper_bound(
+      state.segments, to, {}, [](const auto& segment) { return segment->base_offset(); });
+  if (above == state.segments.end()) return {};
+  return poison_unless_full(state,
+                            make_file_own(state.environment.vfs, (*std::prev(above))->log_path()));
+}
+
 /// The check beat. Requires maintenance, file and writer mutexes.
 Result<Cut> plan_cut(const LogState& state, Offset to) {
   Cut cut;
@@ -97,8 +109,8 @@ std::optional<Offset> lowered_cleaner_offset(const LogState& state, Offset activ
   return active_base;
 }
 
-/// The write beat.
-Result<void> write_cut(LogState& state, const Cut& cut, Offset to) {
+/// The write beat, up to where the files are cut.
+Result<void> write_lowered_ends(LogState& state, const Cut& cut, Offset to) {
   ONCELOG_TRY(empty_ring(state));
   if (state.snapshots) ONCELOG_TRY(state.snapshots->drop_above(to));
   if (state.segments[cut.kept_count - 1]->is_sealed()) {
@@ -110,26 +122,32 @@ Result<void> write_cut(LogState& state, const Cut& cut, Offset to) {
   const Offset stored_end = cut.last_batch ? cut.last_batch->next_offset : Offset(0);
   const Offset point =
       std::min(Offset(state.recovery_point.load()), std::max(stored_end, cut.last->base_offset()));
-  ONCELOG_TRY(state.environment.checkpoints.save(
+  return state.environment.checkpoints.save(
       state.name, {point, std::min(offsets.log_start(), to), std::min(offsets.high_watermark(), to),
-                   lowered_cleaner_offset(state, cut.last->base_offset())}));
-  for (std::size_t i = state.segments.size(); i-- > cut.kept_count;) {
-    ONCELOG_TRY(segment::remove_segment_files(state.environment.vfs, state.directory,
-                                              state.segments[i]->base_offset()));
+                   lowered_cleaner_offset(state, cut.last->base_offset())});
+}
+
+/// The rest of it; memory has been cut. `before`: the segments from the cut one on, as they were.
+Result<void> cut_files(LogState& state, std::span<const std::shared_ptr<Segment>> before) {
+  Vfs& vfs = state.environment.vfs;
+  Segment& last = *state.active();
+  for (std::size_t i = before.size(); i-- > 1;) {
+    ONCELOG_TRY(segment::remove_segment_files(vfs, state.directory, before[i]->base_offset()));
   }
   // Before the segment is cut: a later one that came back would look sound then.
-  if (cut.kept_count < state.segments.size()) {
-    ONCELOG_TRY(state.environment.vfs.sync_directory(state.directory));
-  }
-  ONCELOG_TRY(cut.last->trim_log());
-  ONCELOG_TRY(cut.last->write_indexes());
-  ONCELOG_TRY(cut.last->sync());
-  ONCELOG_TRY(write_leader_epochs(state.environment.vfs, state.path(segment::kLeaderEpochFile),
-                                  cut.epochs.entries()));
-  return state.environment.vfs.sync_directory(state.directory);
+  if (before.size() > 1) ONCELOG_TRY(vfs.sync_directory(state.directory));
+  before.front()->end_reads_at(last.bytes());
+  ONCELOG_TRY(last.trim_log());
+  ONCELOG_TRY(last.write_indexes());
+  ONCELOG_TRY(last.sync());
+  ONCELOG_TRY(
+      write_leader_epochs(vfs, state.path(segment::kLeaderEpochFile), state.epochs.entries()));
+  return vfs.sync_directory(state.directory);
 }
 
 void apply_cut(LogState& state, Cut& cut, Offset to) {
+  state.metrics.truncations.add(1);
+  state.cut_count.fetch_add(1);
   state.segments = cut.view->segments;
   std::erase_if(state.closed_unsynced, [&](const auto& segment) {
     return segment->base_offset() >= cut.last->base_offset();
@@ -207,6 +225,8 @@ Result<void> restart_log(LogState& state, Offset at) {
   };
   ONCELOG_TRY(poison_if_failed(state, sync()));
 
+  state.metrics.truncations.add(1);
+  state.cut_count.fetch_add(1);
   state.cleaner_offset = lowered_cleaner_offset(state, at);
   state.segments = {active};
   state.closed_unsynced.clear();
@@ -236,6 +256,7 @@ using log::LogState;
 
 Result<Truncated> PartitionLog::truncate_to(Offset to) {
   LogState& state = *state_;
+  const log::TellsEnds tells(state);
   if (to < Offset(0)) {
     return fail(ErrorCode::INVALID_REQUEST, "truncate_to: ", to, " is negative");
   }
@@ -252,20 +273,26 @@ Result<Truncated> PartitionLog::truncate_to(Offset to) {
     return Truncated{true, false};
   }
   ONCELOG_TRY(log::drain_ring(state));  // what stays is read from the files
+  ONCELOG_TRY(log::make_last_own(state, to));
   ONCELOG_TRY_ASSIGN(log::Cut cut, log::plan_cut(state, to));
   const bool has_replayed_all = !cut.saved_at;
+  const std::vector<std::shared_ptr<segment::Segment>> before(
+      state.segments.begin() + static_cast<std::ptrdiff_t>(cut.kept_count) - 1,
+      state.segments.end());
 
-  const auto written = log::poison_if_failed(state, log::write_cut(state, cut, to));
+  auto written = log::poison_if_failed(state, log::write_lowered_ends(state, cut, to));
 
-  // Also where it has failed: the files may end at the cut by now, and readers are not to be sent
-  // behind it.
+  // Also where that has failed: some of it may be on the disk, and the log is poisoned.
   log::apply_cut(state, cut, to);
+
+  if (written) written = log::poison_if_failed(state, log::cut_files(state, before));
   ONCELOG_TRY(written);
   return Truncated{true, has_replayed_all};
 }
 
 Result<void> PartitionLog::truncate_fully_and_start_at(Offset at) {
   LogState& state = *state_;
+  const log::TellsEnds tells(state);
   if (at < Offset(0)) {
     return fail(ErrorCode::INVALID_REQUEST, "truncate_fully_and_start_at: ", at, " is negative");
   }

@@ -61,6 +61,12 @@ class ProducerTable {
   /// Open transactions that began below an offset.
   [[nodiscard]] std::vector<std::pair<Offset, ProducerId>> open_transactions_below(
       Offset offset) const;
+  /// The earliest one that is not completed, and whose it is.
+  [[nodiscard]] std::optional<std::pair<Offset, ProducerId>> oldest_open_transaction() const {
+    if (open_.empty()) return std::nullopt;
+    return std::pair(open_.begin()->first, open_.begin()->second.producer_id);
+  }
+  [[nodiscard]] std::int64_t open_transaction_count() const { return std::ssize(open_); }
   /// Whether a transaction of somebody else than `id` is open that began at this offset.
   [[nodiscard]] bool has_open_transaction_of_another(Offset first_offset, ProducerId id) const;
   /// Puts an entry as a snapshot has it, in place of what is known; a change.
@@ -83,6 +89,12 @@ class ProducerTable {
   /// Drops cached slots until `bytes_max` are used, or a bounded number has been looked at.
   void evict_some(std::int64_t bytes_max);
   [[nodiscard]] std::int64_t cached_bytes() const { return bytes_of(cached_); }
+  [[nodiscard]] std::int64_t cached_count() const { return std::ssize(cached_); }
+  /// Slots that no checkpoint holds yet; one of a producer that is just being saved may be there
+  /// twice.
+  [[nodiscard]] std::int64_t changed_count() const {
+    return std::ssize(changed_) + std::ssize(saving_);
+  }
   /// Memory of what no checkpoint holds yet.
   [[nodiscard]] std::int64_t changed_bytes() const {
     return bytes_of(changed_) + bytes_of(saving_);

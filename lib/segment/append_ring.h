@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "base/counter.h"
 #include "oncelog/error.h"
 #include "oncelog/io.h"
 #include "record/batch_header.h"
@@ -105,6 +106,10 @@ class AppendRing {
   /// error the ring is as before.
   Result<void> add(std::span<const record::BatchHeader> headers, std::span<const Bytes> parts,
                    std::int64_t position);
+  /// Notes that the fill's batches have been written to the `.log`.
+  void count_drain() noexcept { drains_.add(1); }
+  /// Any thread.
+  [[nodiscard]] std::int64_t drain_count() const noexcept { return drains_.get(); }
   /// Bytes of the fill's batches, one behind the other.
   [[nodiscard]] Bytes pending() const;
   /// Nothing that was ever added comes back, once this has returned without an error.
@@ -145,6 +150,7 @@ class AppendRing {
   mutable std::atomic<int> readers_{0};
 
   // ---- writer lock
+  base::Counter drains_;
   std::int64_t body_bytes_ = 0;
   std::int64_t entries_ = 0;
   std::uint64_t chain_ = 0;

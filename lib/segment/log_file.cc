@@ -80,6 +80,7 @@ Result<void> LogFile::drain() {
   const Bytes pending = ring_->pending();
   ONCELOG_TRY(write_file({&pending, 1}, ring_begin_.load()));
   ring_begin_.store(kNothing);
+  ring_->count_drain();
   return {};
 }
 

@@ -2,6 +2,7 @@
 // append ring still holds of it.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstdint>
 #include <limits>
@@ -9,6 +10,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "oncelog/error.h"
 #include "oncelog/io.h"
@@ -16,6 +18,60 @@
 #include "segment/append_ring.h"
 
 namespace oncelog::segment {
+
+/// The file of a `.log`, for those who hold a region of it while the log is cut in front of them:
+/// what they read was there when they got it, or they read less.
+class CutFile final : public File {
+ public:
+  explicit CutFile(std::unique_ptr<File> file) : file_(std::move(file)) {}
+
+  /// Takes the place of an object over the same file, whose readers may be there still. Before it
+  /// has any of its own.
+  void succeed(const std::shared_ptr<CutFile>& before) {
+    earlier_ = before->earlier_;
+    earlier_.push_back(before);
+    std::erase_if(earlier_, [](const auto& one) { return one.expired(); });
+  }
+  /// Before the file is cut at `position`, behind which other bytes will follow: reads end there.
+  /// Under the log's writer lock.
+  void end_reads_at(std::int64_t position) {
+    end_own_reads_at(position);
+    for (const auto& one : earlier_) {
+      if (const auto reader = one.lock()) reader->end_own_reads_at(position);
+    }
+  }
+
+  Result<std::size_t> read_at(std::span<std::byte> buffer, std::int64_t position) const override {
+    ONCELOG_TRY_ASSIGN(const std::size_t count, file_->read_at(buffer, position));
+    // Looked at behind the read: bytes of after the cut come with the end of before it.
+    const std::int64_t end = readable_end_.load();
+    if (position + static_cast<std::int64_t>(count) <= end) [[likely]]
+      return count;
+    return static_cast<std::size_t>(std::max<std::int64_t>(end - position, 0));
+  }
+  Result<void> write_at(std::span<const Bytes> parts, std::int64_t position) override {
+    return file_->write_at(parts, position);
+  }
+  [[nodiscard]] Result<std::int64_t> size() const override { return file_->size(); }
+  Result<void> truncate(std::int64_t bytes) override { return file_->truncate(bytes); }
+  Result<void> preallocate(std::int64_t bytes) override { return file_->preallocate(bytes); }
+  Result<void> reserve(std::int64_t bytes) override { return file_->reserve(bytes); }
+  Result<void> sync() override { return file_->sync(); }
+  Result<void> set_modified(std::int64_t modified_ms) override {
+    return file_->set_modified(modified_ms);
+  }
+  Result<void> drop_cache(std::int64_t position) override { return file_->drop_cache(position); }
+  [[nodiscard]] int native_handle() const override { return file_->native_handle(); }
+
+ private:
+  void end_own_reads_at(std::int64_t position) {
+    readable_end_.store(std::min(readable_end_.load(), position));
+  }
+
+  const std::unique_ptr<File> file_;
+  std::vector<std::weak_ptr<CutFile>> earlier_{};  ///< objects over this file, of before its cuts
+  std::atomic<std::int64_t> readable_end_{std::numeric_limits<std::int64_t>::max()};
+};
 
 /// Reads give the ring's bytes, too; sizes, syncs and cuts are the file's, for which the ring must
 /// have been drained.
@@ -26,7 +82,7 @@ namespace oncelog::segment {
 class LogFile final : public File {
  public:
   LogFile(std::unique_ptr<File> file, std::string path)
-      : file_(std::move(file)), path_(std::move(path)) {}
+      : file_(std::make_shared<CutFile>(std::move(file))), path_(std::move(path)) {}
 
   /// Before any append and any reader: small appends go to this ring. `last` is the last batch.
   void use_ring(std::shared_ptr<AppendRing> ring, Offset segment_base,
@@ -45,7 +101,11 @@ class LogFile final : public File {
   /// number.
   [[nodiscard]] std::int64_t ring_begin() const { return ring_begin_.load(); }
   /// The file alone.
-  [[nodiscard]] const std::shared_ptr<File>& file() const { return file_; }
+  [[nodiscard]] std::shared_ptr<File> file() const { return file_; }
+  /// Before the file is cut through another object: reads of this one, and of file(), end there.
+  void end_reads_at(std::int64_t position) { file_->end_reads_at(position); }
+  /// This object is to cut the file, which `before` has open, too.
+  void succeed(const LogFile& before) { file_->succeed(before.file_); }
 
   Result<std::size_t> read_at(std::span<std::byte> buffer, std::int64_t position) const override;
   Result<void> write_at(std::span<const Bytes> parts, std::int64_t position) override;
@@ -67,7 +127,7 @@ class LogFile final : public File {
   Result<bool> begin_fill(std::int64_t bytes, std::size_t batches, std::int64_t position);
   Result<void> write_file(std::span<const Bytes> parts, std::int64_t position);
 
-  const std::shared_ptr<File> file_;
+  const std::shared_ptr<CutFile> file_;
   const std::string path_;
   // ---- set before any reader
   std::shared_ptr<AppendRing> ring_;

@@ -88,6 +88,10 @@ class Segment {
   Result<std::shared_ptr<Segment>> cut_at(Offset to, const TopicConfig& config,
                                           Timestamp now) const;
 
+  /// Before the object that cut_at made cuts the file: readers of this one get nothing from there
+  /// on any more, and not what is appended there.
+  void end_reads_at(std::int64_t position) { log_->end_reads_at(position); }
+
   // ---- append: writer lock
   [[nodiscard]] bool is_due_to_roll(const IncomingBatches& incoming) const;
   /// Allocates what applying so many batches and aborted transactions needs.

@@ -83,7 +83,9 @@ Result<std::shared_ptr<Segment>> Segment::cut_at(Offset to, const TopicConfig& c
   contents.time_index.is_file_stale =
       time_index_.count() > 0 || !contents.time_index.entries.empty();
   contents.txn_index.is_file_stale = !txn_index_.empty();
-  return open(vfs_, directory_, base_, config, now, contents);
+  ONCELOG_TRY_ASSIGN(auto cut, open(vfs_, directory_, base_, config, now, contents));
+  cut->log_->succeed(*log_);
+  return cut;
 }
 
 void Segment::adopt(const SegmentContents& contents) {

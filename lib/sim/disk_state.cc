@@ -137,6 +137,14 @@ std::optional<std::pair<InodeNumber, std::string>> DiskState::find_parent(
   return std::pair(*parent, std::string(name));
 }
 
+std::uint64_t DiskState::count_links(InodeNumber inode) const {
+  std::uint64_t count = 0;
+  for (const auto& [number, directory] : inodes_) {
+    for (const auto& [name, target] : directory.cached_names) count += target == inode ? 1 : 0;
+  }
+  return count;
+}
+
 std::string DiskState::path_of(InodeNumber inode) const {
   if (inode == kRootInode) return "";
   for (const auto& [number, directory] : inodes_) {

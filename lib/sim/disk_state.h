@@ -84,6 +84,8 @@ class DiskState {
   [[nodiscard]] const Inode& at(InodeNumber inode) const { return inodes_.at(inode); }
   [[nodiscard]] const std::map<InodeNumber, Inode>& inodes() const { return inodes_; }
   [[nodiscard]] const std::vector<Change>& unsynced() const { return unsynced_; }
+  /// Names that lead to a file now.
+  [[nodiscard]] std::uint64_t count_links(InodeNumber inode) const;
   /// The path that leads to an inode now, or its number where none does.
   [[nodiscard]] std::string path_of(InodeNumber inode) const;
   [[nodiscard]] std::string text_of(const Change& change) const;

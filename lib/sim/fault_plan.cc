@@ -27,8 +27,9 @@ constexpr std::array<std::string_view, kIoCalls> kCallNames = {"open",
                                                                "remove_directory",
                                                                "sync_directory",
                                                                "lock",
-                                                               "commit"};
-static_assert(kCallNames.back() == "commit");
+                                                               "commit",
+                                                               "link"};
+static_assert(kCallNames.back() == "link");
 
 constexpr std::string_view kAnyCall = "any";
 constexpr std::string_view kSkipped = "skipped";

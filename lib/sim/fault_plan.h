@@ -46,8 +46,9 @@ enum class IoCall : std::uint8_t {
   kSyncDirectory,
   kLock,
   kCommit,  ///< of a MemSnapshotStore
+  kLink,
 };
-inline constexpr std::uint8_t kIoCalls = 17;
+inline constexpr std::uint8_t kIoCalls = 18;
 
 /// The call's name in a plan, and in messages.
 [[nodiscard]] std::string_view name_of(IoCall call);

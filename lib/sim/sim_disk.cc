@@ -70,7 +70,8 @@ Result<std::optional<FileStatus>> SimDisk::status(const std::string& path) {
   const auto found = core_->state.find(path);
   if (!found) return std::nullopt;
   const Inode& inode = core_->state.at(*found);
-  return FileStatus{inode.is_directory, std::ssize(inode.cached), inode.modified_ms, inode.number};
+  return FileStatus{inode.is_directory, std::ssize(inode.cached), inode.modified_ms, inode.number,
+                    core_->state.count_links(*found)};
 }
 
 Result<std::vector<std::string>> SimDisk::list(const std::string& directory) {
@@ -114,6 +115,20 @@ Result<void> SimDisk::rename(const std::string& from, const std::string& to) {
   if (verdict.is_skipped) return {};
   core_->change(LinkChange{new_name->first, new_name->second, *found, *old_name});
   return {};
+}
+
+Result<LinkOutcome> SimDisk::link(const std::string& from, const std::string& to) {
+  if (!core_->options.has_links) return LinkOutcome::kUnsupported;
+  ONCELOG_TRY_ASSIGN(const auto verdict, core_->admit_change(IoCall::kLink, to));
+  const std::scoped_lock lock(core_->mutex);
+  const auto found = core_->state.find(from);
+  const auto new_name = core_->state.find_parent(to);
+  if (!found || !new_name) return system_error(ENOENT, IoCall::kLink, from);
+  if (core_->state.find(to)) return system_error(EEXIST, IoCall::kLink, to);
+  if (core_->state.at(*found).is_directory) return system_error(EPERM, IoCall::kLink, from);
+  if (verdict.is_skipped) return LinkOutcome::kLinked;
+  core_->change(LinkChange{new_name->first, new_name->second, *found, {}});
+  return LinkOutcome::kLinked;
 }
 
 Result<void> SimDisk::create_directory(const std::string& path) {

@@ -38,6 +38,7 @@ struct SimDiskOptions {
   const Clock* clock = nullptr;  ///< for modification times; all are 0 without one; not owned
   /// As most file systems do: a file has the inode number of one that was removed before.
   bool reuses_inode_numbers = false;
+  bool has_links = true;  ///< else link() is not supported
 };
 
 /// A call that may change the disk.
@@ -59,6 +60,8 @@ class SimDisk final : public Vfs {
   Result<std::vector<std::string>> list(const std::string& directory) override;
   Result<void> remove(const std::string& path) override;
   Result<void> rename(const std::string& from, const std::string& to) override;
+  /// One crash point, as rename.
+  Result<LinkOutcome> link(const std::string& from, const std::string& to) override;
   Result<void> create_directory(const std::string& path) override;
   Result<void> remove_directory(const std::string& path) override;
   Result<void> sync_directory(const std::string& path) override;

@@ -1,8 +1,12 @@
 #include "store/clean_record.h"
 
+#include <array>
+
 #include "base/bytes.h"
 #include "base/hash.h"
 #include "log/checkpoint.h"
+#include "snapshot/lmdb_snapshot_store.h"
+#include "store/checkpoint_files.h"
 
 namespace oncelog::store {
 
@@ -13,6 +17,7 @@ constexpr std::int16_t kVersion = 2;
 constexpr std::size_t kHashPosition = 6;
 constexpr std::size_t kBodyPosition = 14;
 constexpr std::int64_t kWitnessBytesMax = std::int64_t{64} << 20;
+constexpr std::array kWitnessNames{kRecoveryPointFile, kLogStartFile, kHighWatermarkFile};
 
 class Writer {
  public:
@@ -151,6 +156,23 @@ Result<WitnessFile> look_at_witness(Vfs& vfs, const std::string& path, std::stri
   ONCELOG_TRY_ASSIGN(const auto content, log::read_small_file(vfs, path, kWitnessBytesMax));
   return WitnessFile{std::string(name), status->inode,
                      base::hash64(as_bytes(content.value_or("")))};
+}
+
+Result<void> write_clean_record(Vfs& vfs, const std::string& directory,
+                                const std::map<TopicPartition, log::CleanEnd>& partitions,
+                                const std::optional<WitnessFile>& also) {
+  CleanRecord record;
+  for (const std::string_view name : kWitnessNames) {
+    ONCELOG_TRY_ASSIGN(WitnessFile witness,
+                       look_at_witness(vfs, directory + "/" + std::string(name), name));
+    record.witnesses.push_back(std::move(witness));
+  }
+  if (also) record.witnesses.push_back(*also);
+  record.partitions = partitions;
+  ONCELOG_TRY_ASSIGN(record.state_close_record,
+                     snapshot::LmdbSnapshotStore::close_record(vfs, directory));
+  return log::replace_file(vfs, directory + "/" + std::string(kCleanRecordFile),
+                           encode_clean_record(record));
 }
 
 }  // namespace oncelog::store

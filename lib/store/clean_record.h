@@ -39,6 +39,12 @@ struct CleanRecord {
 /// CORRUPT_MESSAGE for a wrong hash or length, UNSUPPORTED_VERSION for another version.
 Result<CleanRecord> decode_clean_record(Bytes file);
 
+/// Writes `.clean` for a directory in which these partitions have ended cleanly; everything else
+/// in it is on stable storage. `also`: a witness that is still to get its name.
+Result<void> write_clean_record(Vfs& vfs, const std::string& directory,
+                                const std::map<TopicPartition, log::CleanEnd>& partitions,
+                                const std::optional<WitnessFile>& also = {});
+
 /// The file as it is now; `path` may be a name that it will be renamed from.
 Result<WitnessFile> look_at_witness(Vfs& vfs, const std::string& path, std::string_view name);
 

@@ -45,7 +45,7 @@ Result<void> StoreState::delete_partition(const TopicPartition& name) {
   }
   if (const auto open = open_.find(name); open != open_.end()) {
     log::abandon_log(*open->second.state);
-    open_.erase(open);
+    forget_open(open);
     unclean_.insert(name);
   }
   const std::string going = going_name(name);

@@ -6,7 +6,6 @@
 #include "oncelog/store.h"
 
 #include <algorithm>
-#include <array>
 #include <ranges>
 
 #include "log/checkpoint.h"
@@ -24,7 +23,6 @@ namespace store {
 namespace {
 
 constexpr std::string_view kKafkaMarkerContent = R"({"version":0,"brokerEpoch":-1})";
-constexpr std::array kWitnessNames{kRecoveryPointFile, kLogStartFile, kHighWatermarkFile};
 
 /// Kafka's rule for topic names; anything else could leave the directory or be unreadable for a
 /// broker.
@@ -233,6 +231,7 @@ Result<std::shared_ptr<PartitionLog>> StoreState::open_one(Lock& lock, const Top
   request.progress = progress;
   opening_.insert(name);
   lock.unlock();
+  const auto begin = std::chrono::steady_clock::now();
   auto opened =
       log::open_log(request, {vfs_, clock_, checkpoints_, *snapshots_, ring_budget_, options_});
   lock.lock();
@@ -244,6 +243,7 @@ Result<std::shared_ptr<PartitionLog>> StoreState::open_one(Lock& lock, const Top
     return std::unexpected(std::move(opened).error());
   }
   std::unique_ptr<log::LogState> state = *std::move(opened);
+  state->report.elapsed = std::chrono::steady_clock::now() - begin;
   for (const std::string& warning : warnings_) state->report.warnings.push_back(warning);
   clean_ends_.erase(name);
   unclean_.insert(name);
@@ -264,9 +264,29 @@ Result<std::shared_ptr<PartitionLog>> StoreState::reopen_partition(const TopicPa
   }
   PartitionOptions options = found->second.options;
   log::abandon_log(*found->second.state);
-  open_.erase(found);
+  forget_open(found);
   options.create_if_missing = false;
   return open_one(lock, name, options);
+}
+
+void StoreState::forget_open(std::map<TopicPartition, OpenPartition>::iterator closed) {
+  closed_totals_ += log::read_counters(*closed->second.state);
+  open_.erase(closed);
+}
+
+StoreMetrics StoreState::metrics() const {
+  StoreMetrics metrics;
+  std::vector<std::shared_ptr<PartitionLog>> logs;
+  {
+    const std::scoped_lock lock(mutex_);
+    metrics.totals = closed_totals_;
+    for (const auto& [name, partition] : open_) logs.push_back(partition.handle);
+  }
+  for (const auto& log : logs) {
+    metrics.partitions.push_back(log->metrics());
+    metrics.totals += metrics.partitions.back().counters;
+  }
+  return metrics;
 }
 
 Result<void> StoreState::close_one(const TopicPartition& name) {
@@ -275,7 +295,7 @@ Result<void> StoreState::close_one(const TopicPartition& name) {
     return fail(ErrorCode::MISUSE, segment::partition_directory_name(name), ": is not open");
   }
   const auto end = log::close_log(*found->second.state);
-  open_.erase(found);
+  forget_open(found);
   if (!end) return std::unexpected(end.error());
   clean_ends_[name] = *end;
   unclean_.erase(name);
@@ -331,14 +351,6 @@ Result<void> StoreState::close() {
 }
 
 Result<void> StoreState::write_clean_end() {
-  CleanRecord record;
-  for (const std::string_view name : kWitnessNames) {
-    ONCELOG_TRY_ASSIGN(WitnessFile witness, look_at_witness(vfs_, path(name), name));
-    record.witnesses.push_back(std::move(witness));
-  }
-  record.partitions = clean_ends_;
-  ONCELOG_TRY_ASSIGN(record.state_close_record,
-                     snapshot::LmdbSnapshotStore::close_record(vfs_, directory_));
   // Kafka's marker speaks for the whole directory, and under it Kafka takes a partition without a
   // snapshot for one without producers.
   bool writes_marker = options_.kafka_handover;
@@ -356,6 +368,7 @@ Result<void> StoreState::write_clean_end() {
     writes_marker &= status.has_value();
   }
   const std::string aside = path(kKafkaCleanMarkerFile) + ".tmp";
+  std::optional<WitnessFile> marker;
   if (writes_marker) {
     {
       ONCELOG_TRY_ASSIGN(const auto file, vfs_.open(aside, OpenMode::kCreate));
@@ -364,10 +377,9 @@ Result<void> StoreState::write_clean_end() {
       ONCELOG_TRY(file->write_at(parts, 0));
       ONCELOG_TRY(file->sync());
     }
-    ONCELOG_TRY_ASSIGN(WitnessFile witness, look_at_witness(vfs_, aside, kKafkaCleanMarkerFile));
-    record.witnesses.push_back(std::move(witness));
+    ONCELOG_TRY_ASSIGN(marker, look_at_witness(vfs_, aside, kKafkaCleanMarkerFile));
   }
-  ONCELOG_TRY(log::replace_file(vfs_, path(kCleanRecordFile), encode_clean_record(record)));
+  ONCELOG_TRY(write_clean_record(vfs_, directory_, clean_ends_, marker));
   if (!writes_marker) return {};
   ONCELOG_TRY(vfs_.rename(aside, path(kKafkaCleanMarkerFile)));
   return vfs_.sync_directory(directory_);
@@ -422,6 +434,8 @@ Result<void> Store::close_partition(const TopicPartition& name) {
 Result<std::vector<TopicPartition>> Store::partitions() const { return state_->partitions(); }
 
 std::vector<PartitionScrub> Store::scrub() const { return state_->scrub(); }
+
+StoreMetrics Store::metrics() const { return state_->metrics(); }
 
 Result<void> Store::close() { return state_->close(); }
 

@@ -18,6 +18,8 @@
 
 namespace oncelog::store {
 
+class StoreBackup;
+
 class StoreState {
  public:
   static Result<std::unique_ptr<StoreState>> open(const std::string& directory,
@@ -48,9 +50,13 @@ class StoreState {
   Result<std::shared_ptr<PartitionLog>> reopen_partition(const TopicPartition& name);
   Result<void> close_partition(const TopicPartition& name);
   Result<std::vector<TopicPartition>> partitions() const;
+  [[nodiscard]] StoreMetrics metrics() const;
+  Result<BackupReport> backup(const std::string& target, const BackupOptions& options);
   Result<void> close();
 
  private:
+  friend class StoreBackup;
+
   StoreState(const std::string& directory, const StoreOptions& options);
 
   /// An open partition; the log belongs to the handle.
@@ -71,6 +77,8 @@ class StoreState {
   Result<void> remove_partition_files(const std::string& directory);
   Result<void> check_is_free(const TopicPartition& name) const;
   using Lock = std::unique_lock<std::mutex>;
+  /// Takes a partition that has been closed or abandoned out of the open ones. Requires mutex_.
+  void forget_open(std::map<TopicPartition, OpenPartition>::iterator closed);
   /// Waits while the partition is being opened: until then it is neither open nor closed.
   void await_opening(Lock& lock, const TopicPartition& name);
   /// What an open of it needs to know, or why it cannot be. Requires mutex_.
@@ -115,6 +123,7 @@ class StoreState {
   std::set<TopicPartition> recovered_;           ///< opened here once
   std::map<TopicPartition, std::string> going_;  ///< being deleted, as directories of this name
   std::vector<std::string> warnings_;            ///< for the report of each open
+  PartitionCounters closed_totals_;              ///< of partitions that are not open any more
 };
 
 }  // namespace oncelog::store

@@ -83,6 +83,7 @@ const std::map<std::string, std::string, std::less<>> kNoTestOfItsOwn = {
     {"lib/inspect/segment_list.cc", "names and order: scan_batches_test"},
     {"lib/inspect/segment_scan.cc", "damage and resumption: scan_batches_test"},
     {"lib/inspect/txn_index_check.cc", "one rule a test in verify_partition_test"},
+    {"lib/log/backup_partition.cc", "what a backup holds and shares: store/backup_test"},
     {"lib/log/maintenance.cc", "what is due when: seals_test, producer_checkpoint_test"},
     {"lib/segment/segment_seal.cc", "half of Segment: log/seals_test"},
     {"lib/snapshot/lmdb_collect.cc", "what is left after each verb: lmdb_snapshot_store_test"},

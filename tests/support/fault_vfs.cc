@@ -143,6 +143,13 @@ Result<void> FaultVfs::rename(const std::string& from, const std::string& to) {
   return under_.rename(from, to);
 }
 
+Result<LinkOutcome> FaultVfs::link(const std::string& from, const std::string& to) {
+  if (const auto fault = plan_->strike(IoCall::kLink, to)) {
+    return sim::fault_error(*fault, IoCall::kLink, to);
+  }
+  return under_.link(from, to);
+}
+
 Result<void> FaultVfs::create_directory(const std::string& path) {
   if (const auto fault = plan_->strike(IoCall::kCreateDirectory, path)) {
     return sim::fault_error(*fault, IoCall::kCreateDirectory, path);

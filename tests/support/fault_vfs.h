@@ -29,6 +29,7 @@ class FaultVfs final : public Vfs {
   Result<std::vector<std::string>> list(const std::string& directory) override;
   Result<void> remove(const std::string& path) override;
   Result<void> rename(const std::string& from, const std::string& to) override;
+  Result<LinkOutcome> link(const std::string& from, const std::string& to) override;
   Result<void> create_directory(const std::string& path) override;
   Result<void> remove_directory(const std::string& path) override;
   Result<void> sync_directory(const std::string& path) override;

@@ -121,5 +121,23 @@ TEST_F(PosixVfs, OnlyDirectoriesCanBeSyncedAsSuch) {
   EXPECT_EQ(vfs_.sync_directory(dir_.file("missing")).error().os_errno, ENOENT);
 }
 
+TEST_F(PosixVfs, ALinkIsAnotherNameOfOneFile) {
+  create("file");
+  EXPECT_EQ((*vfs_.status(dir_.file("file")))->link_count, 1U);
+  EXPECT_EQ(vfs_.link(dir_.file("file"), dir_.file("other")), LinkOutcome::kLinked);
+  EXPECT_EQ((*vfs_.status(dir_.file("file")))->link_count, 2U);
+  EXPECT_EQ((*vfs_.status(dir_.file("other")))->inode, (*vfs_.status(dir_.file("file")))->inode);
+  EXPECT_EQ(vfs_.link(dir_.file("file"), dir_.file("other")).error().os_errno, EEXIST);
+  EXPECT_EQ(vfs_.link(dir_.file("none"), dir_.file("third")).error().os_errno, ENOENT);
+  ASSERT_TRUE(vfs_.remove(dir_.file("file")));
+  EXPECT_EQ((*vfs_.status(dir_.file("other")))->link_count, 1U);
+}
+
+TEST_F(PosixVfs, WhatCannotBeLinkedIsUnsupported) {
+  ASSERT_TRUE(vfs_.create_directory(dir_.file("sub")));
+  EXPECT_EQ(vfs_.link(dir_.file("sub"), dir_.file("other")), LinkOutcome::kUnsupported);
+  EXPECT_FALSE(*vfs_.status(dir_.file("other")));
+}
+
 }  // namespace
 }  // namespace oncelog

@@ -275,5 +275,31 @@ TEST_F(SimDiskTest, DisksThatAreAlikeHaveOneFingerprint) {
   EXPECT_NE(disk_.fingerprint(), before) << "there is less to lose";
 }
 
+TEST_F(SimDiskTest, ALinkIsAnotherNameThatWaitsForItsDirectory) {
+  const auto file = make("/d/f", "abc");
+  EXPECT_THAT(file->sync(), Succeeds());
+  EXPECT_THAT(disk_.sync_directory("/d"), Succeeds());
+  const std::int64_t before = disk_.change_count();
+  EXPECT_EQ(value_of(disk_.link("/d/f", "/d/g")), LinkOutcome::kLinked);
+  EXPECT_EQ(disk_.change_count(), before + 1);
+  EXPECT_EQ(value_of(disk_.status("/d/f"))->link_count, 2u);
+  EXPECT_EQ(disk_.link("/d/f", "/d/g").error().os_errno, EEXIST);
+  EXPECT_EQ(disk_.link("/d/none", "/d/h").error().os_errno, ENOENT);
+  EXPECT_EQ(disk_.link("/d", "/e").error().os_errno, EPERM);
+  EXPECT_EQ(read_after_power_loss("/d/g"), "no file");
+  EXPECT_THAT(disk_.sync_directory("/d"), Succeeds());
+  EXPECT_EQ(read_after_power_loss("/d/g"), "abc");
+  EXPECT_THAT(disk_.remove("/d/f"), Succeeds());
+  EXPECT_THAT(disk_.sync_directory("/d"), Succeeds());
+  EXPECT_EQ(read_after_power_loss("/d/g"), "abc");
+  EXPECT_EQ(value_of(disk_.status("/d/g"))->link_count, 1u);
+}
+
+TEST_F(SimDiskTest, ADiskWithoutLinksSaysSo) {
+  SimDisk disk{{.has_links = false}};
+  EXPECT_THAT(disk.open("/f", OpenMode::kCreate), Succeeds());
+  EXPECT_EQ(value_of(disk.link("/f", "/g")), LinkOutcome::kUnsupported);
+}
+
 }  // namespace
 }  // namespace oncelog::sim
