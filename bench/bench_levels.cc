@@ -176,8 +176,11 @@ struct OpenLog {
 OpenLog open_logs(const std::string& path, Level level, int partitions, Vfs* vfs) {
   StoreOptions store_options;
   store_options.vfs = vfs;
-  // A sync each 64 MiB is what the recovery point costs, not the append.
-  if (level == Level::kWritten) store_options.recovery_point_interval_bytes = kUnlimited;
+  if (level == Level::kWritten) {
+    // A sync each 64 MiB is what a short recovery costs, not the append.
+    store_options.recovery_point_interval_bytes = kUnlimited;
+    store_options.checkpoint_interval_bytes = kUnlimited;
+  }
   OpenLog open{must(Store::open(path, store_options)), {}};
   PartitionOptions options;
   options.level = level;
