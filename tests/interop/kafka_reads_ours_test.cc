@@ -182,6 +182,35 @@ INSTANTIATE_TEST_SUITE_P(Stories, KafkaRecoversOurs,
                                          Story{"follower", tell_follower}),
                          [](const auto& story) { return story.param.name; });
 
+/// A backup of a store in use: for Kafka a directory after a crash, with nothing torn in it. Then
+/// Kafka drops a producer snapshot at the end, and forgets producers whose data is gone.
+class KafkaReadsOurBackup : public testing::TestWithParam<Story> {};
+
+TEST_P(KafkaReadsOurBackup, AndFindsWhatTheStoreHad) {
+  if (is_jvm_off()) GTEST_SKIP() << "ONCELOG_JVM=off";
+  const test::TempDir dir;
+  StoredPartition partition(dir.file("store"), config_of(GetParam()));
+  partition.open();
+  GetParam().tell(partition);
+  partition.replicate_all();
+  const bool has_lost_data = partition.log().ends().log_start > Offset(0);
+  Json written = without(partition.report(), {"clean", "epochs"});
+  if (has_lost_data) written.erase("producers");
+  partition.back_up(dir.file("backup"));
+  partition.close();
+
+  const Judgement judgement = ask_kafka("read", dir.file("backup"), "t-0");
+  if (judgement.exit_status == kSkippedStatus) GTEST_SKIP() << judgement.errors;
+  std::optional<Json> kafka = judged(judgement);
+  ASSERT_TRUE(kafka);
+  EXPECT_EQ(kafka->at("clean"), false);
+  if (has_lost_data) kafka->erase("producers");
+  expect_same(written, *kafka, "backed up");
+}
+
+INSTANTIATE_TEST_SUITE_P(Stories, KafkaReadsOurBackup, testing::ValuesIn(kStories),
+                         [](const auto& story) { return story.param.name; });
+
 /// Kafka's marker speaks for a whole directory, so a partition that was not even opened by the
 /// last owner must be as good as the others.
 TEST(KafkaReadsOurStore, WithPartitionsThatStayedClosed) {

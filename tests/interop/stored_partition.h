@@ -37,6 +37,10 @@ class StoredPartition {
     value_of(store_->close());
     store_.reset();
   }
+  /// A copy made while the store is open, for Kafka to change: without links.
+  void back_up(const std::string& directory) {
+    value_of(store_->backup(directory, {.hard_links = false}));
+  }
   /// The end of the process, at any moment.
   void crash() {
     log_.reset();

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <thread>
 
+#include "sim/sim_disk.h"
 #include "support/compaction_fixture.h"
 
 namespace oncelog {
@@ -169,6 +170,41 @@ TEST_F(ReadersTest, LookUpsBesideATruncationNeverFindDamage) {
   }
   is_done = true;
   for (std::thread& reader : readers) reader.join();
+}
+
+/// Looks at the log out of the truncation itself, at each change that it makes to the disk.
+TEST(ReadersInsideATruncation, FindTheLogBeforeOrBehindItAndNoDamage) {
+  sim::SimDisk disk;
+  StoreOptions store_options;
+  store_options.vfs = &disk;
+  store_options.producer_state = ProducerStateStore::kNone;
+  PartitionOptions options;
+  options.level = Level::kWritten;
+  options.high_watermark = HighWatermarkPolicy::kLogEnd;
+  const auto store = value_of(Store::open("/store", store_options));
+  const auto log = value_of(store->open_partition({"t", 0}, options));
+  for (std::int64_t i = 0; i < 5; ++i) {
+    ASSERT_THAT(log->append_as_leader(make_batch({.timestamp = 1000 + i})), Succeeds());
+  }
+  const auto look = [&] {
+    const Offset last = log->ends().log_end - 1;
+    for (const Offset from : {Offset(0), Offset(1), last}) {
+      const auto found = log->fetch(from, {.isolation = Isolation::kReplica});
+      ASSERT_THAT(found, Succeeds());
+      EXPECT_THAT(found->read(), Succeeds());
+    }
+    EXPECT_THAT(log->list_offsets(Timestamp(1000 + last.value()), Isolation::kReplica), Succeeds());
+    EXPECT_THAT(log->list_offsets(kMaxTimestamp, Isolation::kReplica), Succeeds());
+  };
+  std::vector<Offset> ends;
+  disk.set_observer([&](const sim::SimCall&) {
+    look();
+    ends.push_back(log->ends().log_end);
+  });
+  ASSERT_THAT(log->truncate_to(Offset(2)), Succeeds());
+  disk.set_observer({});
+  EXPECT_EQ(ends.front(), Offset(5));
+  EXPECT_EQ(ends.back(), Offset(2));
 }
 
 class ReadersOfCompactedTest : public test::CompactionFixture {};
