@@ -114,31 +114,35 @@ Result<OffsetFound> find_max_timestamp(const LogView& view, Offset log_start,
 }  // namespace
 
 Result<OffsetFound> PartitionLog::list_offsets(Timestamp timestamp, Isolation isolation) const {
-  if (state_->is_closed_for_readers.load()) {
-    return fail(ErrorCode::MISUSE, state_->directory, ": the log is closed");
+  while (true) {
+    if (state_->is_closed_for_readers.load()) {
+      return fail(ErrorCode::MISUSE, state_->directory, ": the log is closed");
+    }
+    const LogEnds ends = state_->published.read().ends;
+    const std::shared_ptr<const LogView> view = state_->view.get();
+    const Offset limit = ends.bound_of(isolation);
+    const std::vector<LeaderEpochStart>& epochs = view->epochs;
+    if (timestamp == kEarliestTimestamp) {
+      const bool is_known = !epochs.empty() && epochs.front().start <= ends.log_start;
+      return OffsetFound{ends.log_start, kNoTimestamp,
+                         is_known ? epochs.front().epoch : kNoLeaderEpoch};
+    }
+    if (timestamp == kLatestTimestamp) {
+      return OffsetFound{limit, kNoTimestamp,
+                         epochs.empty() ? kNoLeaderEpoch : epochs.back().epoch};
+    }
+    if (timestamp < kMaxTimestamp) {
+      return fail(ErrorCode::UNSUPPORTED_VERSION, "list_offsets: timestamp ", timestamp,
+                  " has no meaning here");
+    }
+    const DecompressionLimits& limits = state_->environment.store.decompression;
+    Result<OffsetFound> found = timestamp == kMaxTimestamp
+                                    ? find_max_timestamp(*view, ends.log_start, limits)
+                                    : find_by_time(*view, ends.log_start, timestamp, limits);
+    if (!found && log::is_outdated(*state_, view)) continue;
+    if (found && found->offset >= limit) return OffsetFound{};  // 12.6
+    return found;
   }
-  const LogEnds ends = state_->published.read().ends;
-  const std::shared_ptr<const LogView> view = state_->view.get();
-  const Offset limit = ends.bound_of(isolation);
-  const std::vector<LeaderEpochStart>& epochs = view->epochs;
-  if (timestamp == kEarliestTimestamp) {
-    const bool is_known = !epochs.empty() && epochs.front().start <= ends.log_start;
-    return OffsetFound{ends.log_start, kNoTimestamp,
-                       is_known ? epochs.front().epoch : kNoLeaderEpoch};
-  }
-  if (timestamp == kLatestTimestamp) {
-    return OffsetFound{limit, kNoTimestamp, epochs.empty() ? kNoLeaderEpoch : epochs.back().epoch};
-  }
-  if (timestamp < kMaxTimestamp) {
-    return fail(ErrorCode::UNSUPPORTED_VERSION, "list_offsets: timestamp ", timestamp,
-                " has no meaning here");
-  }
-  const DecompressionLimits& limits = state_->environment.store.decompression;
-  Result<OffsetFound> found = timestamp == kMaxTimestamp
-                                  ? find_max_timestamp(*view, ends.log_start, limits)
-                                  : find_by_time(*view, ends.log_start, timestamp, limits);
-  if (found && found->offset >= limit) return OffsetFound{};  // 12.6
-  return found;
 }
 
 }  // namespace oncelog

@@ -72,7 +72,7 @@ Result<void> raise_log_start(LogState& state, Offset to) {
 namespace oncelog {
 
 Result<Offset> PartitionLog::delete_records(Offset before) {
-  if (!state_->options.config.cleanup_delete) {
+  if (!state_->config.read().cleanup_delete) {
     return fail(ErrorCode::POLICY_VIOLATION, "delete_records: cleanup.policy is compact only");
   }
   {

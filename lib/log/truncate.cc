@@ -77,7 +77,7 @@ Result<Cut> plan_cut(const LogState& state, Offset to) {
   cut.kept_count = static_cast<std::size_t>(above - state.segments.begin());
   std::vector<std::shared_ptr<Segment>> segments(state.segments.begin(), above);
   ONCELOG_TRY_ASSIGN(
-      cut.last, segments.back()->cut_at(to, state.options.config, state.environment.clock.now()));
+      cut.last, segments.back()->cut_at(to, state.config.read(), state.environment.clock.now()));
   segments.back() = cut.last;
   ONCELOG_TRY(cut.last->use_ring(state.ring));
   ONCELOG_TRY_ASSIGN(cut.last_batch, last_batch_of(segments));
@@ -113,6 +113,7 @@ Result<void> write_cut(LogState& state, const Cut& cut, Offset to) {
   ONCELOG_TRY(state.environment.checkpoints.save(
       state.name, {point, std::min(offsets.log_start(), to), std::min(offsets.high_watermark(), to),
                    lowered_cleaner_offset(state, cut.last->base_offset())}));
+  for (std::size_t i = cut.kept_count; i < state.segments.size(); ++i) state.segments[i]->retire();
   for (std::size_t i = state.segments.size(); i-- > cut.kept_count;) {
     ONCELOG_TRY(segment::remove_segment_files(state.environment.vfs, state.directory,
                                               state.segments[i]->base_offset()));
@@ -185,6 +186,7 @@ Result<void> write_restart(LogState& state, Offset at) {
   ONCELOG_TRY(checkpoints.save(state.name, {{}, {}, high_watermark}));
   ONCELOG_TRY(checkpoints.save(state.name, {{}, at, {}}));
   ONCELOG_TRY(checkpoints.save(state.name, {{}, {}, at}));
+  for (const auto& one : state.segments) one->retire();
   for (std::size_t i = state.segments.size(); i-- > 0;) {
     ONCELOG_TRY(segment::remove_segment_files(state.environment.vfs, state.directory,
                                               state.segments[i]->base_offset()));

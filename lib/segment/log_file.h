@@ -14,6 +14,7 @@
 #include "oncelog/io.h"
 #include "oncelog/options.h"
 #include "segment/append_ring.h"
+#include "segment/open_files.h"
 
 namespace oncelog::segment {
 
@@ -25,8 +26,11 @@ namespace oncelog::segment {
 /// appended; sync() beside appends, for what was drained before.
 class LogFile final : public File {
  public:
-  LogFile(std::unique_ptr<File> file, std::string path)
+  /// Of a pool, which may close the file where nobody uses it.
+  LogFile(std::shared_ptr<PooledFile> file, std::string path)
       : file_(std::move(file)), path_(std::move(path)) {}
+  LogFile(std::unique_ptr<File> file, const std::string& path)
+      : LogFile(std::make_shared<PooledFile>(nullptr, path, std::move(file), nullptr), path) {}
 
   /// Before any append and any reader: small appends go to this ring. `last` is the last batch.
   void use_ring(std::shared_ptr<AppendRing> ring, Offset segment_base,
@@ -44,8 +48,9 @@ class LogFile final : public File {
   /// From which position on reads are copies out of the ring; none at all if it is the largest
   /// number.
   [[nodiscard]] std::int64_t ring_begin() const { return ring_begin_.load(); }
-  /// The file alone.
-  [[nodiscard]] const std::shared_ptr<File>& file() const { return file_; }
+  /// The file alone, with its descriptor.
+  [[nodiscard]] Result<std::shared_ptr<File>> file() const { return file_->acquire(); }
+  [[nodiscard]] PooledFile& pooled_file() const { return *file_; }
 
   Result<std::size_t> read_at(std::span<std::byte> buffer, std::int64_t position) const override;
   Result<void> write_at(std::span<const Bytes> parts, std::int64_t position) override;
@@ -67,7 +72,7 @@ class LogFile final : public File {
   Result<bool> begin_fill(std::int64_t bytes, std::size_t batches, std::int64_t position);
   Result<void> write_file(std::span<const Bytes> parts, std::int64_t position);
 
-  const std::shared_ptr<File> file_;
+  const std::shared_ptr<PooledFile> file_;
   const std::string path_;
   // ---- set before any reader
   std::shared_ptr<AppendRing> ring_;
