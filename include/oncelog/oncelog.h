@@ -6,6 +6,7 @@
 #include "oncelog/error.h"
 #include "oncelog/inspect.h"
 #include "oncelog/io.h"
+#include "oncelog/maintenance.h"
 #include "oncelog/metrics.h"
 #include "oncelog/options.h"
 #include "oncelog/partition_log.h"

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -49,9 +51,23 @@ struct TopicConfig {
   /// Sets the entry with Kafka's name, e.g. "segment.bytes". INVALID_CONFIG for an unknown name, a
   /// value that does not parse or one out of its range; the config is then as before.
   Result<void> set(std::string_view kafka_name, std::string_view value);
+  /// The value of the entry with Kafka's name, as set() takes it. INVALID_CONFIG for a name that
+  /// no field has: those that set() checks and forgets, too.
+  [[nodiscard]] Result<std::string> get(std::string_view kafka_name) const;
+  /// Kafka's names of all fields.
+  [[nodiscard]] static std::span<const std::string_view> names();
+  /// Whether set() takes this name.
+  [[nodiscard]] static bool knows(std::string_view kafka_name);
   /// INVALID_CONFIG if values contradict each other or a field is out of its range.
   [[nodiscard]] Result<void> check() const;
+  friend bool operator==(const TopicConfig&, const TopicConfig&) = default;
 };
+
+/// A topic's defaults out of a broker's configuration, by the broker's names: log.segment.bytes,
+/// log.roll.ms or .hours, log.retention.ms, .minutes or .hours (the finer one counts), and so on
+/// (semantics, Annex A). INVALID_CONFIG, with the name, for one that no topic takes its default
+/// from, a value that set() would refuse, or values that contradict each other.
+Result<TopicConfig> read_broker_config(const std::map<std::string, std::string>& broker_config);
 
 /// Who moves the high watermark (design: ends).
 enum class HighWatermarkPolicy : std::uint8_t {
@@ -84,6 +100,16 @@ enum class ProducerStateStore : std::uint8_t {
   kLmdb,  ///< checkpoints in `.state`: an open replays only what lies behind the newest
   kNone,  ///< nowhere: an open replays the log, and forgets producers whose data is gone
 };
+
+/// Who does the work that appends make due (checkpoints, seals, the flush behind a roll), and that
+/// of a plan.
+enum class MaintenanceBy : std::uint8_t {
+  kCaller,  ///< the append that made it due; what a plan lists only Store::run does
+  kThread,  ///< one thread of the store, which goes through the plan as well
+};
+
+struct MaintenanceJob;
+struct MaintenanceReport;
 
 struct StoreOptions {
   bool create_if_missing = true;
@@ -119,8 +145,31 @@ struct StoreOptions {
   /// appended nothing for a while, or goes without.
   std::int64_t append_ring_bytes_total = 64 << 20;
   std::int64_t append_ring_idle_ms = 10'000;  ///< such a while
-  Vfs* vfs = nullptr;                         ///< not owned; the machine's file systems if null
-  Clock* clock = nullptr;                     ///< not owned; the system's clock if null
+  /// Files of segments that may be open at once; where more are, those that were used least
+  /// recently are closed, once all that they hold is on stable storage, and opened again when they
+  /// are needed. 0: half of what the process may open (RLIMIT_NOFILE), when the store is opened.
+  std::int64_t open_files_max = 0;
+  /// What a partition has where it says nothing else.
+  TopicConfig topic_defaults{};
+  MaintenanceBy maintenance = MaintenanceBy::kCaller;
+  /// The store's thread makes a plan of all partitions at its begin and each time so much has
+  /// passed; what appends make due wakes it. At least 1.
+  std::int64_t maintenance_interval_ms = 5'000;
+  /// It looks for producers that have expired each time so much has passed (Kafka's
+  /// producer.id.expiration.check.interval.ms). A plan of the caller always does.
+  std::int64_t producer_expiry_interval_ms = 600'000;
+  /// A scrub of a partition is due so long after its open, or the scrub before: no file remembers
+  /// when that was.
+  std::int64_t scrub_interval_ms = kUnlimited;
+  /// Of compactions that a plan asks for: log.cleaner.io.max.bytes.per.second and
+  /// log.cleaner.dedupe.buffer.size.
+  std::int64_t compaction_bytes_per_second_max = kUnlimited;
+  std::int64_t compaction_key_map_bytes_max = 128 << 20;
+  /// Told by the store's thread of each job that it has tried. May use the store, but must not
+  /// close or destroy it. Must not throw.
+  std::function<void(const MaintenanceJob&, const Result<MaintenanceReport>&)> on_maintenance{};
+  Vfs* vfs = nullptr;      ///< not owned; the machine's file systems if null
+  Clock* clock = nullptr;  ///< not owned; the system's clock if null
   /// For simulations (oncelog::sim): takes the place of `.state`, where producer_state is kLmdb.
   snapshot::SnapshotStore* snapshots = nullptr;  ///< not owned
 };

@@ -4,12 +4,15 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "oncelog/backup.h"
 #include "oncelog/error.h"
+#include "oncelog/maintenance.h"
 #include "oncelog/metrics.h"
 #include "oncelog/options.h"
 #include "oncelog/partition_log.h"
@@ -24,7 +27,22 @@ class StoreState;
 /// One of the partitions that open_partitions is to open.
 struct PartitionToOpen {
   TopicPartition name{};
-  PartitionOptions options{};
+  std::optional<PartitionOptions> options{};  ///< none: those that the store keeps for it
+};
+
+/// What the store keeps for a partition.
+struct KeptOptions {
+  /// Entries by Kafka's names that are not the store's default, as they were given.
+  std::map<std::string, std::string> overrides{};
+  std::optional<Level> level{};
+  HighWatermarkPolicy high_watermark = HighWatermarkPolicy::kByLevel;
+  friend bool operator==(const KeptOptions&, const KeptOptions&) = default;
+};
+
+/// One entry of a partition's configuration that is to change.
+struct ConfigChange {
+  std::string name{};                  ///< Kafka's
+  std::optional<std::string> value{};  ///< none, or empty: the store's default again
 };
 
 /// What became of it.
@@ -61,6 +79,12 @@ struct OpenManyOptions {
   std::chrono::milliseconds progress_interval{200};
 };
 
+/// What a close with a bound has left.
+struct CloseReport {
+  /// Not closed in time, ascending: the next open recovers them, as after the end of the process.
+  std::vector<TopicPartition> unclean{};
+};
+
 /// What a scrub of one partition has found, or why it could not look.
 struct PartitionScrub {
   TopicPartition name{};
@@ -82,21 +106,29 @@ class Store {
 
   /// Opens a partition, recovering it if its last end was not clean, or creates it. A partition
   /// that is open already: MISUSE. Damage below the recovery point: KAFKA_STORAGE_ERROR, nothing
-  /// changed.
+  /// changed. Where it is made, the store keeps the options, but for leader_epoch and
+  /// create_if_missing; of a partition that was there they hold until it is closed.
   Result<std::shared_ptr<PartitionLog>> open_partition(const TopicPartition& name,
-                                                       PartitionOptions options = {});
+                                                       PartitionOptions options);
+  /// The same with the options that the store keeps for the partition; the store's defaults where
+  /// it keeps none. KAFKA_STORAGE_ERROR, naming file and line, if they cannot be read: alter_config
+  /// behind an open with options replaces them.
+  Result<std::shared_ptr<PartitionLog>> open_partition(const TopicPartition& name);
   /// Opens many partitions, each as open_partition does, several at a time: those with the most
   /// bytes first. One that is refused keeps no other from opening; one that is named twice is
   /// MISUSE the second time. Answers in the order asked for. The threads end before this returns.
   std::vector<OpenedPartition> open_partitions(const std::vector<PartitionToOpen>& wanted,
                                                const OpenManyOptions& options = {});
-  /// The same for all that lie in the directory and are not open, ascending by name. None is
-  /// created. An error only if the directory cannot be read.
-  Result<std::vector<OpenedPartition>> open_all_partitions(const PartitionOptions& partition = {},
-                                                           const OpenManyOptions& options = {});
-  /// Makes a partition that must not exist yet (TOPIC_ALREADY_EXISTS) and opens it.
+  /// The same for all that lie in the directory and are not open, ascending by name, each with the
+  /// options that the store keeps for it, if none are given for all. None is created. An error only
+  /// if the directory cannot be read.
+  Result<std::vector<OpenedPartition>> open_all_partitions(
+      const std::optional<PartitionOptions>& partition = {}, const OpenManyOptions& options = {});
+  /// Makes a partition that must not exist yet (TOPIC_ALREADY_EXISTS) and opens it; without options
+  /// with the store's defaults.
   Result<std::shared_ptr<PartitionLog>> create_partition(const TopicPartition& name,
-                                                         PartitionOptions options = {});
+                                                         PartitionOptions options);
+  Result<std::shared_ptr<PartitionLog>> create_partition(const TopicPartition& name);
   /// The handle of an open partition, or null.
   std::shared_ptr<PartitionLog> find_partition(const TopicPartition& name) const;
   /// Removes a partition, open or not, with all that is known of it; its handles answer MISUSE from
@@ -107,6 +139,16 @@ class Store {
   /// answer MISUSE from then on, as they do if it does not open. Whatever is behind the recovery
   /// point is synced and read from the device before it is believed.
   Result<std::shared_ptr<PartitionLog>> reopen_partition(const TopicPartition& name);
+  /// Changes entries of a partition's configuration, open or not, as Kafka's
+  /// incrementalAlterConfigs does: all of them or none. INVALID_CONFIG, with the name, for an entry
+  /// that TopicConfig::set refuses, a name that is given twice, or values that contradict each
+  /// other. On stable storage when this returns, and in force for every verb that begins then;
+  /// appends and reads go on meanwhile. After any other error the next open finds the old entries
+  /// or the new ones. How level and watermark policy are is not among them.
+  Result<void> alter_config(const TopicPartition& name, const std::vector<ConfigChange>& changes);
+  /// What is in force in an open partition, or kept for one that is not. UNKNOWN_TOPIC_OR_PARTITION
+  /// if there is none, KAFKA_STORAGE_ERROR if it cannot be read.
+  Result<KeptOptions> kept_options(const TopicPartition& name) const;
   /// Closes one partition cleanly; its handles answer MISUSE from then on.
   Result<void> close_partition(const TopicPartition& name);
   /// Partitions that lie in the directory, open or not, ascending.
@@ -136,10 +178,22 @@ class Store {
   /// nothing is left of it.
   Result<BackupReport> backup(const std::string& directory, const BackupOptions& options = {});
 
+  /// The work that is due in the open partitions at `now`, by default the clock's time. Changes
+  /// nothing and waits for no verb that is under way: where one that shrinks a log is, what only
+  /// behind it can be told is left out. A poisoned partition has none: it is to be reopened.
+  [[nodiscard]] MaintenancePlan plan(std::optional<Timestamp> now = {}) const;
+  /// Does one job, if it is due still by the clock's time; else nothing, and the report says so. As
+  /// durable on return as the verb that it stands for, with that verb's errors.
+  Result<MaintenanceReport> run(const MaintenanceJob& job);
+
   /// Flushes and closes every partition and records the clean end, for Kafka too unless
   /// kafka_handover is off. Waits for opens that are under way. On an error the store is closed all
   /// the same, and the next open recovers.
   Result<void> close();
+  /// The same with a bound: partitions that are not closed by `deadline` are let go as they are,
+  /// those with the most to be synced last; nothing acknowledged is lost. An open, a close of one
+  /// partition or a verb that is under way is not cut short.
+  Result<CloseReport> close(Deadline deadline);
 
  private:
   explicit Store(std::unique_ptr<store::StoreState> state);

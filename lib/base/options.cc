@@ -3,9 +3,11 @@
 #include "oncelog/options.h"
 
 #include <algorithm>
+#include <array>
 #include <charconv>
 #include <cmath>
 #include <utility>
+#include <vector>
 
 namespace oncelog {
 
@@ -93,14 +95,27 @@ bool set_preallocate(TopicConfig& config, std::string_view value) {
   return parsed.has_value();
 }
 
+std::string_view word_of(bool value) { return value ? "true" : "false"; }
+
+std::string get_preallocate(const TopicConfig& config) {
+  return std::string(word_of(config.preallocate));
+}
+
+using CompressionType = std::pair<std::string_view, std::optional<Codec>>;
+constexpr CompressionType kCompressionTypes[] = {
+    {"producer", std::nullopt}, {"uncompressed", Codec::kNone}, {"gzip", Codec::kGzip},
+    {"snappy", Codec::kSnappy}, {"lz4", Codec::kLz4},           {"zstd", Codec::kZstd},
+};
+
+std::string get_compression_type(const TopicConfig& config) {
+  const auto* type =
+      std::ranges::find(kCompressionTypes, config.compression_type, &CompressionType::second);
+  return std::string(type == std::end(kCompressionTypes) ? "unknown" : type->first);
+}
+
 bool set_compression_type(TopicConfig& config, std::string_view value) {
-  using Entry = std::pair<std::string_view, std::optional<Codec>>;
-  static constexpr Entry kTypes[] = {
-      {"producer", std::nullopt}, {"uncompressed", Codec::kNone}, {"gzip", Codec::kGzip},
-      {"snappy", Codec::kSnappy}, {"lz4", Codec::kLz4},           {"zstd", Codec::kZstd},
-  };
-  const auto* type = std::ranges::find(kTypes, value, &Entry::first);
-  if (type == std::end(kTypes)) return false;
+  const auto* type = std::ranges::find(kCompressionTypes, value, &CompressionType::first);
+  if (type == std::end(kCompressionTypes)) return false;
   config.compression_type = type->second;
   return true;
 }
@@ -121,11 +136,22 @@ bool set_cleanup_policy(TopicConfig& config, std::string_view value) {
   return true;
 }
 
+std::string get_cleanup_policy(const TopicConfig& config) {
+  std::string policy = config.cleanup_compact ? "compact" : "";
+  if (config.cleanup_delete) policy += policy.empty() ? "delete" : ",delete";
+  return policy;
+}
+
 bool set_timestamp_type(TopicConfig& config, std::string_view value) {
   if (value != "CreateTime" && value != "LogAppendTime") return false;
   config.message_timestamp_type =
       value == "CreateTime" ? TimestampType::kCreateTime : TimestampType::kLogAppendTime;
   return true;
+}
+
+std::string get_timestamp_type(const TopicConfig& config) {
+  return config.message_timestamp_type == TimestampType::kCreateTime ? "CreateTime"
+                                                                     : "LogAppendTime";
 }
 
 // Known to Kafka, without a meaning for one log: checked, and forgotten.
@@ -145,17 +171,45 @@ bool ignore_bool(TopicConfig& /*config*/, std::string_view value) {
 struct WordEntry {
   std::string_view name{};
   bool (*set)(TopicConfig&, std::string_view) = nullptr;
+  std::string (*get)(const TopicConfig&) = nullptr;  ///< null: no field has it
 };
 
 constexpr WordEntry kWordEntries[] = {
-    {"preallocate", set_preallocate},
-    {"compression.type", set_compression_type},
-    {"cleanup.policy", set_cleanup_policy},
-    {"message.timestamp.type", set_timestamp_type},
-    {"file.delete.delay.ms", ignore_delay},
-    {"min.insync.replicas", ignore_count},
-    {"unclean.leader.election.enable", ignore_bool},
+    {"preallocate", set_preallocate, get_preallocate},
+    {"compression.type", set_compression_type, get_compression_type},
+    {"cleanup.policy", set_cleanup_policy, get_cleanup_policy},
+    {"message.timestamp.type", set_timestamp_type, get_timestamp_type},
+    {"file.delete.delay.ms", ignore_delay, nullptr},
+    {"min.insync.replicas", ignore_count, nullptr},
+    {"unclean.leader.election.enable", ignore_bool, nullptr},
 };
+
+template <class T>
+std::string text_of(T value) {
+  std::array<char, 32> text{};  // the longest number of any of the types, and more
+  const auto written = std::to_chars(text.begin(), text.end(), value);
+  return {text.begin(), written.ptr};
+}
+
+/// The value of the entry of this name, if the table has it.
+template <class Table>
+std::optional<std::string> get_number(const Table& table, const TopicConfig& config,
+                                      std::string_view name) {
+  const auto* entry = std::ranges::find(table, name, [](const auto& one) { return one.name; });
+  if (entry == std::end(table)) return std::nullopt;
+  return text_of(config.*(entry->field));
+}
+
+std::vector<std::string_view> names_of_fields() {
+  std::vector<std::string_view> names;
+  for (const auto& entry : kInt32Entries) names.push_back(entry.name);
+  for (const auto& entry : kInt64Entries) names.push_back(entry.name);
+  for (const auto& entry : kRatioEntries) names.push_back(entry.name);
+  for (const auto& entry : kWordEntries) {
+    if (entry.get != nullptr) names.push_back(entry.name);
+  }
+  return names;
+}
 
 std::unexpected<Error> refuse(std::string_view name, std::string_view value) {
   return fail(ErrorCode::INVALID_CONFIG, "config: ", name, " cannot be '", value, "'");
@@ -198,6 +252,28 @@ Result<void> TopicConfig::set(std::string_view kafka_name, std::string_view valu
   }
   if (!entry->set(*this, value)) return refuse(kafka_name, value);
   return {};
+}
+
+Result<std::string> TopicConfig::get(std::string_view kafka_name) const {
+  if (auto found = get_number(kInt32Entries, *this, kafka_name)) return *std::move(found);
+  if (auto found = get_number(kInt64Entries, *this, kafka_name)) return *std::move(found);
+  if (auto found = get_number(kRatioEntries, *this, kafka_name)) return *std::move(found);
+  const auto* entry = std::ranges::find(kWordEntries, kafka_name, &WordEntry::name);
+  if (entry == std::end(kWordEntries) || entry->get == nullptr) {
+    return fail(ErrorCode::INVALID_CONFIG, "config: no field is called ", kafka_name);
+  }
+  return entry->get(*this);
+}
+
+std::span<const std::string_view> TopicConfig::names() {
+  static const std::vector<std::string_view> names = names_of_fields();
+  return names;
+}
+
+bool TopicConfig::knows(std::string_view kafka_name) {
+  const bool is_word =
+      std::ranges::find(kWordEntries, kafka_name, &WordEntry::name) != std::end(kWordEntries);
+  return is_word || std::ranges::find(names(), kafka_name) != names().end();
 }
 
 Result<void> TopicConfig::check() const {

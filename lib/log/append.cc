@@ -187,7 +187,8 @@ Result<AppendOutcome> check_write_apply(LogState& state, CheckedBatch& batch,
 Result<Appended> finish(LogState& state, const AppendOutcome& outcome, Level level) {
   Appended appended = outcome.appended;
   const Offset end = appended.last_offset + 1;
-  if (log::is_flush_due(state, outcome.has_rolled)) {
+  if (log::is_flush_due(state, outcome.has_rolled) &&
+      (outcome.has_gap || !log::leave_to_thread(state))) {
     const auto flushed = log::sync_log(state, log::SyncScope::kRecoveryPoint, end);
     // The batch is stored: a flush that only lacked space is done later, and not its failure. But a
     // gap in front of a new segment is believed by recovery only below the recovery point.
@@ -207,7 +208,7 @@ Result<Appended> finish(LogState& state, const AppendOutcome& outcome, Level lev
 
 Result<Appended> append_checked(LogState& state, Bytes bytes, AppendOrigin origin,
                                 std::optional<Level> level) {
-  const TopicConfig& config = state.options.config;
+  const TopicConfig config = state.config.read();
   const Timestamp now = state.environment.clock.now();
   auto checked =
       record::check_batch(bytes, {config, state.environment.store.decompression, origin, now});
@@ -297,9 +298,9 @@ Result<void> check_restart(const LogState& state, std::span<const ReceivedBatch>
     bytes += batch.header.size_bytes();
     ONCELOG_TRY(pending.check(batch.header, batch.control, producer::Strictness::kReplication));
   }
-  if (bytes > state.options.config.segment_bytes) {
+  if (bytes > state.config.read().segment_bytes) {
     return fail(ErrorCode::RECORD_LIST_TOO_LARGE, "follower append: ", bytes,
-                " bytes, segment.bytes is ", state.options.config.segment_bytes);
+                " bytes, segment.bytes is ", state.config.read().segment_bytes);
   }
   if (last - base <= std::numeric_limits<std::int32_t>::max()) return {};
   return fail(ErrorCode::INVALID_RECORD, "append: offsets ", base, " to ", last,
@@ -322,9 +323,9 @@ Result<AppendOutcome> check_write_apply_received(LogState& state,
   extent.first_offset = headers.front().base_offset;
   extent.last_offset = headers.back().last_offset();
   extent.batches = headers.size();
-  if (extent.bytes > state.options.config.segment_bytes) {
+  if (extent.bytes > state.config.read().segment_bytes) {
     return fail(ErrorCode::RECORD_LIST_TOO_LARGE, "follower append: ", extent.bytes,
-                " bytes, segment.bytes is ", state.options.config.segment_bytes);
+                " bytes, segment.bytes is ", state.config.read().segment_bytes);
   }
 
   const Timestamp now = state.environment.clock.now();

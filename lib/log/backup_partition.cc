@@ -195,7 +195,7 @@ class PartitionCopier {
 
   /// The indexes up to the end of the copy, as a clean close would leave them.
   Result<void> write_indexes_of_last(const Segment& last, std::int64_t bytes) {
-    segment::IndexBuilder builder(last.base_offset(), state_.options.config);
+    segment::IndexBuilder builder(last.base_offset(), state_.config.read());
     segment::HeaderWalk walk(*last.log_file(), last.log_path(), 0, bytes);
     while (true) {
       ONCELOG_TRY_ASSIGN(const std::optional<record::BatchHeader> header, walk.next());

@@ -87,6 +87,8 @@ void abandon_log(LogState& state) {
     const std::scoped_lock files(state.file_mutex);
     const std::scoped_lock lock(state.writer_mutex);
     state.is_closed = true;
+    // Their names may be another log's from now on.
+    for (const auto& one : state.segments) one->retire();
   }
   {
     const std::unique_lock snapshots(state.snapshots_mutex);

@@ -49,7 +49,7 @@ class Compaction {
  public:
   Compaction(LogState& state, const CompactionOptions& options)
       : state_(state),
-        config_(state.options.config),
+        config_(state.config.read()),
         pace_(options, state.is_compaction_to_end),
         keys_(options.key_map_bytes_max) {}
 
@@ -84,7 +84,7 @@ class Compaction {
     report_.first_dirty = subject_.cleaner_offset;
     report_.cleaned_to = subject_.cleaner_offset;
     if (!config_.cleanup_compact) return {};
-    ONCELOG_TRY_ASSIGN(plan_, plan_compaction(state_, subject_));
+    ONCELOG_TRY_ASSIGN(plan_, plan_compaction(state_, subject_, state_.environment.clock.now()));
     report_.was_due = plan_.is_due;
     report_.dirty_ratio = plan_.dirty_ratio;
     report_.first_dirty = plan_.first_dirty;
@@ -326,7 +326,7 @@ class Compaction {
   }
 
   LogState& state_;
-  const TopicConfig& config_;
+  const TopicConfig config_;
   CompactionPace pace_;
   compaction::KeyMap keys_;
   CompactionSubject subject_;

@@ -20,10 +20,10 @@ Timestamp before(Timestamp now, std::int64_t lag_ms) {
 
 class Planner {
  public:
-  Planner(const LogState& state, const CompactionSubject& subject)
+  Planner(const LogState& state, const CompactionSubject& subject, Timestamp now)
       : state_(state),
-        config_(state.options.config),
-        now_(state.environment.clock.now()),
+        config_(state.config.read()),
+        now_(now),
         segments_(subject.segments),
         ends_(subject.ends) {
     plan_.first_dirty = subject.cleaner_offset;
@@ -36,7 +36,7 @@ class Planner {
     ONCELOG_TRY_ASSIGN(const Offset bound, find_bound());
     plan_.end = base_of(std::max(bound, plan_.first_dirty));
     std::int64_t clean_bytes = 0;
-    std::int64_t dirty_bytes = 0;
+    std::int64_t& dirty_bytes = plan_.dirty_bytes;
     for (std::size_t i = 0; i < segments_.size(); ++i) {
       const Offset base = segments_[i]->base_offset();
       if (base < plan_.first_dirty) clean_bytes += segments_[i]->bytes();
@@ -45,7 +45,9 @@ class Planner {
     if (dirty_bytes == 0) return plan_;
     plan_.dirty_ratio =
         static_cast<double>(dirty_bytes) / static_cast<double>(clean_bytes + dirty_bytes);
-    plan_.is_due = plan_.dirty_ratio > config_.min_cleanable_dirty_ratio || is_overdue();
+    plan_.overdue_since = find_overdue();
+    plan_.is_due =
+        plan_.dirty_ratio > config_.min_cleanable_dirty_ratio || plan_.overdue_since.has_value();
     return plan_;
   }
 
@@ -77,17 +79,21 @@ class Planner {
                                       : (*std::prev(above))->base_offset();
   }
 
-  [[nodiscard]] bool is_overdue() const {
+  /// Since when the oldest of the dirty segments has been for too long (23.1.4).
+  [[nodiscard]] std::optional<Timestamp> find_overdue() const {
     const Timestamp until = before(now_, config_.max_compaction_lag_ms);
+    std::optional<Timestamp> oldest;
     for (std::size_t i = 0; !is_active(i); ++i) {
       const auto first = segments_[i]->first_batch_timestamp();
-      if (is_dirty(i) && first && *first > Timestamp(0) && *first < until) return true;
+      if (!is_dirty(i) || !first || *first <= Timestamp(0) || *first >= until) continue;
+      oldest = std::min(oldest.value_or(*first), *first);
     }
-    return false;
+    if (!oldest) return std::nullopt;
+    return *oldest + config_.max_compaction_lag_ms + 1;  // no overflow: it lies below `now`
   }
 
   const LogState& state_;
-  const TopicConfig& config_;
+  const TopicConfig config_;
   const Timestamp now_;
   const Segments& segments_;
   const LogEnds ends_;
@@ -96,8 +102,9 @@ class Planner {
 
 }  // namespace
 
-Result<CompactionPlan> plan_compaction(const LogState& state, const CompactionSubject& subject) {
-  return Planner(state, subject).run();
+Result<CompactionPlan> plan_compaction(const LogState& state, const CompactionSubject& subject,
+                                       Timestamp now) {
+  return Planner(state, subject, now).run();
 }
 
 std::vector<std::span<const std::shared_ptr<Segment>>> group_segments(

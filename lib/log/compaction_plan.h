@@ -3,6 +3,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -24,10 +25,13 @@ struct CompactionPlan {
   bool is_cleaner_offset_wrong = false;  ///< outside of the log: it is to be written anew
   double dirty_ratio = 0;
   Offset first_dirty{};
-  Offset end{};  ///< base of the first segment that must stay as it is
+  Offset end{};                              ///< base of the first segment that must stay as it is
+  std::int64_t dirty_bytes = 0;              ///< of the segments in between
+  std::optional<Timestamp> overdue_since{};  ///< by max.compaction.lag.ms
 };
 
-Result<CompactionPlan> plan_compaction(const LogState& state, const CompactionSubject& subject);
+Result<CompactionPlan> plan_compaction(const LogState& state, const CompactionSubject& subject,
+                                       Timestamp now);
 
 /// Segments that become one each, by their sizes before the round. `end`: as in the plan.
 [[nodiscard]] std::vector<std::span<const std::shared_ptr<segment::Segment>>> group_segments(

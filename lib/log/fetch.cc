@@ -84,8 +84,8 @@ Result<Fetched> fetch_now(const LogView& view, const Positioned& now, Offset fro
         std::max(options.bytes_max, options.min_one_batch ? first->header.size_bytes() : 0);
     const std::int64_t bytes = std::min(limit - first->position, wanted);
     if (bytes < first->header.size_bytes()) return fetched;  // 11.7: no fragments
-    fetched.region = {segment.file_up_to(first->position + bytes), segment.log_path(),
-                      first->position, bytes};
+    ONCELOG_TRY_ASSIGN(auto file, segment.file_up_to(first->position + bytes));
+    fetched.region = {std::move(file), segment.log_path(), first->position, bytes};
     if (fetched.aborted) {
       fetched.aborted = aborted_in(view, index, from, first->position + bytes, now.ends.log_end);
     }
@@ -134,7 +134,7 @@ Result<Fetched> PartitionLog::fetch_when_there(Offset from, const FetchOptions& 
     }
     auto found = fetch_now(*view, now, from, options);
     // A truncation under way cuts files before it shows: what it has cut is no damage.
-    if (!found && state_->view.get() != view) continue;
+    if (!found && log::is_outdated(*state_, view)) continue;
     ONCELOG_TRY_ASSIGN(Fetched fetched, std::move(found));
     fetched.ends.durable_end = std::min(Offset(state_->durable_end.load()), now.ends.log_end);
     if (fetched.region.bytes > 0 || !options.wait_until) return fetched;

@@ -88,18 +88,20 @@ void apply_sync(LogState& state, const Capture& now, SyncScope scope) {
 
 }  // namespace
 
-bool is_flush_due(LogState& state, bool has_rolled) {
+bool is_flush_due(const LogState& state, bool has_rolled, std::optional<Timestamp> now) {
   if (has_rolled) return true;
-  const TopicConfig& config = state.options.config;
   const std::int64_t unflushed_bytes = state.appended_bytes.load() - state.flushed_bytes.load();
   if (unflushed_bytes == 0) return false;
   if (unflushed_bytes >= state.environment.store.recovery_point_interval_bytes) return true;
+  if (!state.config.limits_flushes()) return false;
+  const TopicConfig config = state.config.read();
   if (config.flush_messages != kUnlimited &&
       state.published.log_end().value() - state.recovery_point.load() >= config.flush_messages) {
     return true;
   }
-  return config.flush_ms != kUnlimited &&
-         state.environment.clock.now().value() - state.last_flush_ms.load() >= config.flush_ms;
+  if (config.flush_ms == kUnlimited) return false;
+  if (!now) now = state.environment.clock.now();
+  return now->value() - state.last_flush_ms.load() >= config.flush_ms;
 }
 
 namespace {
@@ -204,22 +206,44 @@ void tell_durable(LogState& state, const Result<void>& outcome) {
   for (const auto& [offset, told] : due) told(offset <= durable_end ? Result<void>{} : outcome);
 }
 
+namespace {
+
+/// Requires writer_mutex.
+Result<void> roll_active(LogState& state) {
+  ONCELOG_TRY(drain_ring(state));
+  ONCELOG_TRY_ASSIGN(const auto next, create_segment(state, state.offsets.log_end()));
+  auto view = make_view(state, next, state.epochs.entries());
+  reserve_roll(state);
+  auto open_transactions = open_transactions_at_end(state);
+
+  apply_roll(state, next, std::move(open_transactions));
+  state.view.publish(std::move(view));
+  publish_ends(state);
+  return {};
+}
+
+}  // namespace
+
 Result<void> roll_log(LogState& state) {
   {
     const std::scoped_lock lock(state.writer_mutex);
     ONCELOG_TRY(check_writable(state));
     if (state.active()->bytes() == 0) return {};
-    ONCELOG_TRY(drain_ring(state));
-    ONCELOG_TRY_ASSIGN(const auto next, create_segment(state, state.offsets.log_end()));
-    auto view = make_view(state, next, state.epochs.entries());
-    reserve_roll(state);
-    auto open_transactions = open_transactions_at_end(state);
-
-    apply_roll(state, next, std::move(open_transactions));
-    state.view.publish(std::move(view));
-    publish_ends(state);
+    ONCELOG_TRY(roll_active(state));
   }
   return sync_log(state, SyncScope::kRecoveryPoint, Offset(0));
+}
+
+Result<bool> roll_if_aged(LogState& state, Timestamp now) {
+  {
+    const std::scoped_lock lock(state.writer_mutex);
+    ONCELOG_TRY(check_writable(state));
+    const auto aged_at = state.active()->aged_at();
+    if (!aged_at || now < *aged_at) return false;
+    ONCELOG_TRY(roll_active(state));
+  }
+  ONCELOG_TRY(sync_log(state, SyncScope::kRecoveryPoint, Offset(0)));
+  return true;
 }
 
 }  // namespace log

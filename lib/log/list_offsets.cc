@@ -152,7 +152,7 @@ Result<OffsetFound> PartitionLog::list_offsets(Timestamp timestamp, Isolation is
     auto found =
         look_up(*view, ends, {timestamp, isolation}, state_->environment.store.decompression);
     // A truncation shows before it cuts files: what it has cut is no damage.
-    if (found || state_->view.get() == view) return found;
+    if (found || !log::is_outdated(*state_, view)) return found;
   }
 }
 

@@ -73,7 +73,7 @@ namespace oncelog {
 
 Result<Offset> PartitionLog::delete_records(Offset before) {
   const log::TellsEnds tells(*state_);
-  if (!state_->options.config.cleanup_delete) {
+  if (!state_->config.read().cleanup_delete) {
     return fail(ErrorCode::POLICY_VIOLATION, "delete_records: cleanup.policy is compact only");
   }
   {

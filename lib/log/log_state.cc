@@ -1,6 +1,9 @@
 // log_state.cc: the pieces that the verbs of a log share.
 #include "log/log_state.h"
 
+#include <algorithm>
+#include <thread>
+
 #include "oncelog/clock.h"
 
 namespace oncelog::log {
@@ -53,11 +56,20 @@ Result<Timestamp> largest_timestamp(const LogState& state, const segment::Segmen
   return status ? Timestamp(status->modified_ms) : state.environment.clock.now();
 }
 
+bool is_outdated(const LogState& state, const std::shared_ptr<const LogView>& view) {
+  if (state.view.get() != view) return true;
+  const bool is_to_change = std::ranges::any_of(
+      view->segments, [](const auto& segment) { return segment->is_retired(); });
+  if (!is_to_change || !state.poison.check() || state.is_closed_for_readers.load()) return false;
+  std::this_thread::yield();
+  return true;
+}
+
 Result<std::shared_ptr<segment::Segment>> create_segment(const LogState& state, Offset base) {
   const LogEnvironment& environment = state.environment;
-  ONCELOG_TRY_ASSIGN(auto segment,
-                     segment::Segment::create(environment.vfs, state.directory, base,
-                                              state.options.config, environment.clock.now()));
+  ONCELOG_TRY_ASSIGN(auto segment, segment::Segment::create(
+                                       environment.vfs, state.directory, base, state.config.read(),
+                                       environment.clock.now(), environment.open_files));
   ONCELOG_TRY(segment->use_ring(state.ring));
   return segment;
 }
@@ -102,6 +114,12 @@ void move_high_watermark(LogState& state, Offset to) noexcept {
   state.offsets.set_high_watermark(to);
   state.producers.release_below(state.offsets.high_watermark());
   publish_ends(state);
+}
+
+void apply_config(LogState& state, const TopicConfig& config) noexcept {
+  const std::scoped_lock lock(state.writer_mutex);
+  state.config.publish(config);
+  state.active()->set_roll_limits(config);
 }
 
 void prepare_ring(LogState& state, Timestamp now) {

@@ -25,7 +25,9 @@
 #include "log/log_metrics.h"
 #include "log/log_offsets.h"
 #include "log/log_view.h"
+#include "log/maintenance_waker.h"
 #include "log/open_progress.h"
+#include "log/published_config.h"
 #include "oncelog/options.h"
 #include "oncelog/partition_log.h"
 #include "producer/producer_table.h"
@@ -42,6 +44,8 @@ struct LogEnvironment {
   snapshot::SnapshotStore& snapshots;
   std::shared_ptr<segment::RingBudget> ring_budget{};
   StoreOptions store{};  ///< a copy: handles may outlive the store, as long as they are not used
+  MaintenanceWaker* waker = nullptr;  ///< null: who makes work due does it
+  std::shared_ptr<segment::OpenFiles> open_files{};
 };
 
 /// The first error after which nothing may be written any more (design: a failed sync poisons the
@@ -77,12 +81,13 @@ struct LogState {
       : name(std::move(partition)),
         directory(std::move(path)),
         options(opened_with),
-        environment(in) {}
+        environment(in),
+        config(opened_with.config) {}
 
   // ---- set by open, then constant
   const TopicPartition name;
   const std::string directory;
-  const PartitionOptions options;
+  const PartitionOptions options;  ///< but for its config, which `config` has
   const LogEnvironment environment;
   HighWatermarkPolicy high_watermark_policy = HighWatermarkPolicy::kManual;
   RecoveryReport report;
@@ -126,6 +131,7 @@ struct LogState {
   // ---- read by anyone, without a lock; moved under writer_mutex, if no other is named
   PublishedOffsets published;
   PublishedView view;
+  PublishedConfig config;
   std::atomic<std::int64_t> durable_end{0};     ///< moved under file_mutex, too
   std::atomic<std::int64_t> recovery_point{0};  ///< persistent; moved under file_mutex
   std::atomic<std::int64_t> appended_bytes{0};  ///< since the log was opened
@@ -135,6 +141,8 @@ struct LogState {
   std::atomic<std::int64_t> saved_bytes{0};    ///< when the producers were saved: maintenance_mutex
   std::atomic<std::int64_t> saved_records{0};  ///< the log end then
   std::atomic<std::int64_t> changed_producer_bytes{0};
+  std::atomic<std::int64_t> last_scrub_ms{0};  ///< or the open; by whoever has scrubbed
+  std::atomic<bool> has_woken{false};          ///< and whoever was woken has not come yet
   std::atomic<bool> is_closed_for_readers{false};
   Poison poison;
 
@@ -200,6 +208,9 @@ Result<void> poison_unless_full(LogState& state, Result<void> result);
     const std::vector<LeaderEpochStart>& epochs);
 /// Largest record time, or when the file was last written if no record has one (12.4).
 Result<Timestamp> largest_timestamp(const LogState& state, const segment::Segment& one);
+/// Whether something that was looked up in this view has failed because its files have gone
+/// meanwhile: then there is a newer view, or will be at once.
+[[nodiscard]] bool is_outdated(const LogState& state, const std::shared_ptr<const LogView>& view);
 /// An empty segment that may become the active one, with the log's ring. Nothing is synced.
 Result<std::shared_ptr<segment::Segment>> create_segment(const LogState& state, Offset base);
 /// Allocates what apply_roll needs. Requires writer_mutex.
@@ -262,11 +273,19 @@ Result<void> sync_with_others(LogState& state, Offset needed, std::optional<Dead
 void tell_durable(LogState& state, const Result<void>& outcome);
 
 /// Whether the recovery point should be made persistent now: after a roll, by flush.messages or
-/// flush.ms, or because so many bytes lie behind it.
-[[nodiscard]] bool is_flush_due(LogState& state, bool has_rolled);
+/// flush.ms, or because so many bytes lie behind it. `now`: the clock's time, if it is not given.
+[[nodiscard]] bool is_flush_due(const LogState& state, bool has_rolled,
+                                std::optional<Timestamp> now = {});
 
 /// Starts a new segment, unless the active one is empty, and flushes. Takes file and writer locks.
 Result<void> roll_log(LogState& state);
+/// The same for an active segment whose time has come at `now`; whether it had. Takes file and
+/// writer locks.
+Result<bool> roll_if_aged(LogState& state, Timestamp now);
+
+/// From now on the log is kept by this configuration, which has been checked: each verb that begins
+/// then, and the next roll. Takes the writer lock.
+void apply_config(LogState& state, const TopicConfig& config) noexcept;
 
 /// Raises the log start as a leader's answer, deleteRecords or retention asks (semantics 16.1).
 /// Takes file and writer locks.

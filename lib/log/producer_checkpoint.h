@@ -26,6 +26,10 @@ Result<Offset> checkpoint_producers(LogState& state);
 /// Whether one is due: after a roll, so many bytes or records, or half a cache of changes.
 [[nodiscard]] bool is_checkpoint_due(const LogState& state, bool has_rolled);
 
+/// Producers that have been silent for producer.id.expiration.ms at `now`. Requires
+/// maintenance_mutex; takes the writer lock.
+Result<std::int64_t> count_expired(const LogState& state, Timestamp now);
+
 /// Whether a log that begins at `first_base` has every batch behind a checkpoint: only then can it
 /// be rolled forward.
 [[nodiscard]] bool is_continued_by(const snapshot::CheckpointInfo& info, Offset first_base);

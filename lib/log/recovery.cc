@@ -237,9 +237,12 @@ Result<void> open_segments(LogState& state, const LogScan& scan, const std::vect
     report_index(state, bases[i], segment::kTimeIndexSuffix, contents.time_index.is_file_stale);
     report_index(state, bases[i], segment::kTxnIndexSuffix, contents.txn_index.is_file_stale);
     ONCELOG_TRY_ASSIGN(
-        auto opened, Segment::open(state.environment.vfs, state.directory, bases[i],
-                                   state.options.config, state.environment.clock.now(), contents));
+        auto opened,
+        Segment::open(state.environment.vfs, state.directory, bases[i], state.config.read(),
+                      state.environment.clock.now(), contents, {}, state.environment.open_files));
     const bool is_active = i + 1 == scan.segments.size();
+    // What a clean end or a seal speaks for is on stable storage; the rest is synced here.
+    if (contents.is_sealed || state.report.was_clean) opened->note_stored();
     if (contents.is_sealed && !is_active) {
       opened->set_sealed();
     } else {
@@ -318,6 +321,7 @@ void publish(LogState& state, const OpenRequest& request, Offset log_start, Offs
   state.durable_end.store(end.value());
   state.recovery_point.store(end.value());
   state.last_flush_ms.store(state.environment.clock.now().value());
+  state.last_scrub_ms.store(state.environment.clock.now().value());
   state.saved_records.store(state.saved_at.value_or(log_start).value());
   state.changed_producer_bytes.store(state.producers.changed_bytes());
   const bool is_manual = state.high_watermark_policy == HighWatermarkPolicy::kManual;
@@ -448,11 +452,11 @@ Result<std::unique_ptr<LogState>> open_log(const OpenRequest& request,
   DirectoryContent content;
   if (status) {
     ONCELOG_TRY_ASSIGN(content, settle_directory(*state));
-    ONCELOG_TRY(open_snapshots(*state));
   } else if (!request.options.create_if_missing) {
     return fail(ErrorCode::UNKNOWN_TOPIC_OR_PARTITION, request.directory, ": no such partition");
   }
   if (!content.bases.empty()) {
+    ONCELOG_TRY(open_snapshots(*state));
     ONCELOG_TRY(recover(*state, request, content));
     save_what_was_found(*state);
     ONCELOG_TRY(use_ring(*state));
@@ -474,7 +478,7 @@ Result<std::unique_ptr<LogState>> open_log(const OpenRequest& request,
   ONCELOG_TRY(remove_strays(*state, content));
   if (status) ONCELOG_TRY(remove_ring(*state));
   ONCELOG_TRY(create_partition(*state, base));
-  if (!state->snapshots) ONCELOG_TRY(open_snapshots(*state));
+  ONCELOG_TRY(open_snapshots(*state));  // now, for they belong to the topic id
   if (state->snapshots) ONCELOG_TRY(state->snapshots->drop_above(kNoOffset));
   publish(*state, request, base, base);
   ONCELOG_TRY(use_ring(*state));

@@ -9,6 +9,7 @@
 #include <algorithm>
 
 #include "log/producer_checkpoint.h"
+#include "log/retention_plan.h"
 #include "oncelog/clock.h"
 #include "segment/segment_names.h"
 
@@ -20,62 +21,6 @@ namespace {
 
 using segment::Segment;
 using Segments = std::vector<std::shared_ptr<Segment>>;
-
-/// The three passes of 19.1, each from where the one before stopped.
-class RetentionPlan {
- public:
-  RetentionPlan(const LogState& state, Segments segments, const LogEnds& ends)
-      : state_(state), config_(state.options.config), segments_(std::move(segments)), ends_(ends) {}
-
-  /// How many segments go.
-  Result<std::size_t> count() {
-    while (may_go() && is_below_log_start()) ++count_;
-    if (!config_.cleanup_delete) return count_;
-    pass_size();
-    ONCELOG_TRY(pass_time());
-    return count_;
-  }
-
- private:
-  /// 19.2, for the next segment in turn.
-  [[nodiscard]] bool may_go() const {
-    if (count_ == segments_.size()) return false;
-    const bool is_active = count_ + 1 == segments_.size();
-    const Offset upper = is_active ? ends_.log_end : segments_[count_ + 1]->base_offset();
-    return upper <= ends_.high_watermark && !(is_active && segments_[count_]->bytes() == 0);
-  }
-
-  [[nodiscard]] bool is_below_log_start() const {
-    return count_ + 1 < segments_.size() && segments_[count_ + 1]->base_offset() <= ends_.log_start;
-  }
-
-  void pass_size() {
-    if (config_.retention_bytes < 0) return;
-    std::int64_t excess = -config_.retention_bytes;
-    for (std::size_t i = count_; i < segments_.size(); ++i) excess += segments_[i]->bytes();
-    while (may_go() && excess >= segments_[count_]->bytes()) {
-      excess -= segments_[count_]->bytes();
-      ++count_;
-    }
-  }
-
-  Result<void> pass_time() {
-    if (config_.retention_ms < 0) return {};
-    const Timestamp now = state_.environment.clock.now();
-    while (may_go()) {
-      ONCELOG_TRY_ASSIGN(const Timestamp largest, largest_timestamp(state_, *segments_[count_]));
-      if (largest >= now || now - largest <= config_.retention_ms) break;
-      ++count_;
-    }
-    return {};
-  }
-
-  const LogState& state_;
-  const TopicConfig& config_;
-  const Segments segments_;
-  const LogEnds ends_;
-  std::size_t count_ = 0;
-};
 
 Segments present_segments(const LogState& state) {
   const std::scoped_lock lock(state.writer_mutex);
@@ -123,6 +68,7 @@ void apply_removal(LogState& state, std::size_t count) {
 /// others have.
 Result<void> remove_segments(LogState& state, std::span<const std::shared_ptr<Segment>> going) {
   Vfs& vfs = state.environment.vfs;
+  for (const auto& one : going) one->retire();
   for (const auto& one : going.first(going.size() - 1)) {
     ONCELOG_TRY(segment::remove_segment_files(vfs, state.directory, one->base_offset()));
   }
@@ -139,8 +85,10 @@ Result<std::vector<Offset>> apply_retention(LogState& state) {
     ONCELOG_TRY(drain_ring(state));  // a file's time says when it was last appended to
   }
   Segments segments = present_segments(state);
-  ONCELOG_TRY_ASSIGN(const std::size_t count,
-                     RetentionPlan(state, segments, state.published.read().ends).count());
+  ONCELOG_TRY_ASSIGN(
+      const RetentionPlan plan,
+      plan_retention(state, segments, state.published.read().ends, state.environment.clock.now()));
+  const std::size_t count = plan.count();
   if (count == 0) return std::vector<Offset>{};
   if (count == segments.size()) {
     ONCELOG_TRY(roll_log(state));

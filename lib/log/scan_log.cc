@@ -96,7 +96,7 @@ class Scanner {
       return fail(ErrorCode::KAFKA_STORAGE_ERROR, path, ": ", file_bytes, " bytes, at most ",
                   kSegmentBytesMax, " are possible");
     }
-    IndexBuilder builder(base, state_.options.config, bases_.front());
+    IndexBuilder builder(base, state_.config.read(), bases_.front());
     ONCELOG_TRY(builder.load_stored(state_.environment.vfs, state_.directory));
     scan_.end = base;
     BatchScan batches(*file, {.begin = 0, .end = file_bytes});
@@ -227,7 +227,7 @@ class Scanner {
   }
 
   /// Whether batches of transactions that are decided may be missing.
-  [[nodiscard]] bool is_compacted() const { return state_.options.config.cleanup_compact; }
+  [[nodiscard]] bool is_compacted() const { return state_.config.read().cleanup_compact; }
 
   Result<void> track_transaction(const RecordBatchView& batch, const BatchHeader& header,
                                  IndexBuilder& builder) {
@@ -257,7 +257,7 @@ class Scanner {
     Damage& damage = *scan_.damage;
     ONCELOG_TRY_ASSIGN(damage.is_legacy, is_legacy_at(file, damage.position, file_bytes));
     damage.end_position = file_bytes;
-    if (state_.options.config.preallocate && file_bytes <= state_.options.config.segment_bytes) {
+    if (state_.config.read().preallocate && file_bytes <= state_.config.read().segment_bytes) {
       ONCELOG_TRY_ASSIGN(damage.end_position, end_of_nonzero(file, damage.position, file_bytes));
       damage.is_zero_tail = damage.end_position == damage.position;
     }

@@ -1,9 +1,11 @@
 // scrub.cc: every stored byte is read and compared with what was written: with the seal of its
 // segment, or with the headers that the appends left in memory.
+#include "log/scrub.h"
+
 #include <algorithm>
 #include <mutex>
 
-#include "log/log_state.h"
+#include "oncelog/clock.h"
 #include "segment/seal.h"
 
 namespace oncelog {
@@ -25,11 +27,15 @@ struct Extent {
 
 class Scrubber {
  public:
-  explicit Scrubber(const LogState& state) : state_(state) {}
+  Scrubber(const LogState& state, const std::atomic<bool>* is_to_end)
+      : state_(state), is_to_end_(is_to_end) {}
 
   Result<ScrubReport> run() {
     ONCELOG_TRY_ASSIGN(const std::vector<Extent> extents, take_extents());
     for (const Extent& one : extents) {
+      if (is_to_end_ != nullptr && is_to_end_->load()) {
+        return fail(ErrorCode::DEADLINE_EXCEEDED, state_.directory, ": the scrub was to end");
+      }
       const std::size_t before = report_.findings.size();
       auto checked = check_segment(one);
       if (checked && report_.findings.size() == before) continue;
@@ -141,13 +147,21 @@ class Scrubber {
       "remove it while the store is closed: the next open reads the segment and seals it anew";
 
   const LogState& state_;
+  const std::atomic<bool>* const is_to_end_;
   ScrubReport report_;
 };
 
 }  // namespace
 
+Result<ScrubReport> scrub_log(LogState& state, const std::atomic<bool>* is_to_end) {
+  const std::int64_t begin_ms = state.environment.clock.now().value();
+  auto report = Scrubber(state, is_to_end).run();
+  if (report) state.last_scrub_ms.store(begin_ms);
+  return report;
+}
+
 }  // namespace log
 
-Result<ScrubReport> PartitionLog::scrub() const { return log::Scrubber(*state_).run(); }
+Result<ScrubReport> PartitionLog::scrub() const { return log::scrub_log(*state_); }
 
 }  // namespace oncelog

@@ -60,16 +60,22 @@ std::vector<segment::OpenTransaction> open_transactions_at_end(const LogState& s
   return open;
 }
 
+std::vector<std::shared_ptr<Segment>> closed_unsealed(const LogState& state) {
+  std::vector<std::shared_ptr<Segment>> due;
+  const Offset recovery_point(state.recovery_point.load());
+  for (std::size_t i = 0; i + 1 < state.segments.size(); ++i) {
+    if (state.segments[i + 1]->base_offset() > recovery_point) break;
+    if (is_due(state, *state.segments[i])) due.push_back(state.segments[i]);
+  }
+  return due;
+}
+
 Result<void> seal_closed_segments(LogState& state) {
   std::vector<std::shared_ptr<Segment>> due;
   {
     const std::scoped_lock lock(state.writer_mutex);
     ONCELOG_TRY(check_writable(state));
-    const Offset recovery_point(state.recovery_point.load());
-    for (std::size_t i = 0; i + 1 < state.segments.size(); ++i) {
-      if (state.segments[i + 1]->base_offset() > recovery_point) break;
-      if (is_due(state, *state.segments[i])) due.push_back(state.segments[i]);
-    }
+    due = closed_unsealed(state);
   }
   return seal_each(state, due);
 }

@@ -1,6 +1,7 @@
 // seals.h: which segments get a seal, and which seals an open believes (design section 3).
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -10,8 +11,11 @@
 
 namespace oncelog::log {
 
-/// Seals segments that are appended to no more and lie below the recovery point. A shortcut: one
-/// that cannot be written now is written later. Requires maintenance_mutex.
+/// Segments that are appended to no more, lie below the recovery point and are worth a seal that
+/// they have not. Requires writer_mutex.
+[[nodiscard]] std::vector<std::shared_ptr<segment::Segment>> closed_unsealed(const LogState& state);
+/// Seals them. A shortcut: one that cannot be written now is written later. Requires
+/// maintenance_mutex.
 Result<void> seal_closed_segments(LogState& state);
 /// The same for all of them, at a clean close. Requires maintenance and writer mutexes.
 Result<void> seal_all_segments(LogState& state);

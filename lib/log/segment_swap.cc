@@ -65,8 +65,9 @@ class Swapper {
     if (state_.snapshots) ONCELOG_TRY(prepare_checkpoints(end));
     ONCELOG_TRY_ASSIGN(
         const auto swapped_in,
-        Segment::open(vfs_, state_.directory, swap_.cleaned.base_offset(), state_.options.config,
-                      state_.environment.clock.now(), swap_.contents, segment::kCleanedSuffix));
+        Segment::open(vfs_, state_.directory, swap_.cleaned.base_offset(), state_.config.read(),
+                      state_.environment.clock.now(), swap_.contents, segment::kCleanedSuffix,
+                      state_.environment.open_files));
 
     const std::scoped_lock files(state_.file_mutex);
     ONCELOG_TRY(poison_if_failed(state_, begin_swap()));
@@ -74,6 +75,7 @@ class Swapper {
     apply(swapped_in, end);
 
     ONCELOG_TRY(poison_if_failed(state_, finish_swap(end)));
+    swapped_in->note_stored();
     return SwapOutcome::kSwapped;
   }
 
@@ -145,6 +147,7 @@ class Swapper {
   /// The segment with the round's last batch goes last: an open knows the checkpoint by that batch
   /// or by the one that takes its place, not by one in between.
   Result<void> finish_swap(const RoundEnd& end) {
+    for (const auto& one : swap_.going) one->retire();
     std::shared_ptr<Segment> last;
     for (const auto& one : swap_.going) {
       if (end.present && one->base_offset() <= end.present->base_offset) last = one;

@@ -89,7 +89,7 @@ Result<Cut> plan_cut(const LogState& state, Offset to) {
   cut.kept_count = static_cast<std::size_t>(above - state.segments.begin());
   std::vector<std::shared_ptr<Segment>> segments(state.segments.begin(), above);
   ONCELOG_TRY_ASSIGN(
-      cut.last, segments.back()->cut_at(to, state.options.config, state.environment.clock.now()));
+      cut.last, segments.back()->cut_at(to, state.config.read(), state.environment.clock.now()));
   segments.back() = cut.last;
   ONCELOG_TRY(cut.last->use_ring(state.ring));
   ONCELOG_TRY_ASSIGN(cut.last_batch, last_batch_of(segments));
@@ -131,6 +131,7 @@ Result<void> write_lowered_ends(LogState& state, const Cut& cut, Offset to) {
 Result<void> cut_files(LogState& state, std::span<const std::shared_ptr<Segment>> before) {
   Vfs& vfs = state.environment.vfs;
   Segment& last = *state.active();
+  for (const auto& one : before.subspan(1)) one->retire();
   for (std::size_t i = before.size(); i-- > 1;) {
     ONCELOG_TRY(segment::remove_segment_files(vfs, state.directory, before[i]->base_offset()));
   }
@@ -203,6 +204,7 @@ Result<void> write_restart(LogState& state, Offset at) {
   ONCELOG_TRY(checkpoints.save(state.name, {{}, {}, high_watermark}));
   ONCELOG_TRY(checkpoints.save(state.name, {{}, at, {}}));
   ONCELOG_TRY(checkpoints.save(state.name, {{}, {}, at}));
+  for (const auto& one : state.segments) one->retire();
   for (std::size_t i = state.segments.size(); i-- > 0;) {
     ONCELOG_TRY(segment::remove_segment_files(state.environment.vfs, state.directory,
                                               state.segments[i]->base_offset()));

@@ -18,7 +18,37 @@ std::int64_t size_of(std::span<const Bytes> parts) {
   return bytes;
 }
 
+/// The file as a reader holds it, for as long as he does.
+class HeldFile final : public File {
+ public:
+  HeldFile(std::shared_ptr<File> file, std::shared_ptr<const ReadEnd> read_end)
+      : file_(std::move(file)), read_end_(std::move(read_end)) {}
+
+  Result<std::size_t> read_at(std::span<std::byte> buffer, std::int64_t position) const override {
+    ONCELOG_TRY_ASSIGN(const std::size_t count, file_->read_at(buffer, position));
+    return read_end_->limit(count, position);
+  }
+  Result<void> write_at(std::span<const Bytes> parts, std::int64_t position) override {
+    return file_->write_at(parts, position);
+  }
+  [[nodiscard]] Result<std::int64_t> size() const override { return file_->size(); }
+  Result<void> truncate(std::int64_t bytes) override { return file_->truncate(bytes); }
+  Result<void> preallocate(std::int64_t bytes) override { return file_->preallocate(bytes); }
+  Result<void> sync() override { return file_->sync(); }
+  Result<void> drop_cache(std::int64_t position) override { return file_->drop_cache(position); }
+  [[nodiscard]] int native_handle() const override { return file_->native_handle(); }
+
+ private:
+  const std::shared_ptr<File> file_;
+  const std::shared_ptr<const ReadEnd> read_end_;
+};
+
 }  // namespace
+
+Result<std::shared_ptr<File>> LogFile::file() const {
+  ONCELOG_TRY_ASSIGN(auto file, file_->acquire());
+  return std::make_shared<HeldFile>(std::move(file), read_end_);
+}
 
 void LogFile::use_ring(std::shared_ptr<AppendRing> ring, Offset segment_base,
                        const std::optional<RingEntry>& last) {
@@ -92,7 +122,8 @@ Result<std::size_t> LogFile::read_at(std::span<std::byte> buffer, std::int64_t p
     const std::int64_t begin = ring_begin_.load();
     if (from < begin) {
       const auto wanted = static_cast<std::size_t>(std::min(std::ssize(rest), begin - from));
-      ONCELOG_TRY_ASSIGN(const std::size_t count, file_->read_at(rest.first(wanted), from));
+      ONCELOG_TRY_ASSIGN(const std::size_t read, file_->read_at(rest.first(wanted), from));
+      const std::size_t count = read_end_->limit(read, from);
       done += count;
       if (count < wanted) return done;
       continue;

@@ -16,61 +16,42 @@
 #include "oncelog/io.h"
 #include "oncelog/options.h"
 #include "segment/append_ring.h"
+#include "segment/open_files.h"
 
 namespace oncelog::segment {
 
-/// The file of a `.log`, for those who hold a region of it while the log is cut in front of them:
-/// what they read was there when they got it, or they read less.
-class CutFile final : public File {
+/// Where the readers of a `.log` end that is cut in front of them, with other bytes to follow: what
+/// they read was there when they got it, or they read less. Thread-safe, but for succeed().
+class ReadEnd {
  public:
-  explicit CutFile(std::unique_ptr<File> file) : file_(std::move(file)) {}
-
-  /// Takes the place of an object over the same file, whose readers may be there still. Before it
+  /// Takes the place of another one over the same file, whose readers may be there still. Before it
   /// has any of its own.
-  void succeed(const std::shared_ptr<CutFile>& before) {
+  void succeed(const std::shared_ptr<ReadEnd>& before) {
     earlier_ = before->earlier_;
     earlier_.push_back(before);
     std::erase_if(earlier_, [](const auto& one) { return one.expired(); });
   }
-  /// Before the file is cut at `position`, behind which other bytes will follow: reads end there.
-  /// Under the log's writer lock.
-  void end_reads_at(std::int64_t position) {
-    end_own_reads_at(position);
+  /// Before the file is cut at `position`. Under the log's writer lock.
+  void lower(std::int64_t position) {
+    lower_own(position);
     for (const auto& one : earlier_) {
-      if (const auto reader = one.lock()) reader->end_own_reads_at(position);
+      if (const auto reader = one.lock()) reader->lower_own(position);
     }
   }
-
-  Result<std::size_t> read_at(std::span<std::byte> buffer, std::int64_t position) const override {
-    ONCELOG_TRY_ASSIGN(const std::size_t count, file_->read_at(buffer, position));
-    // Looked at behind the read: bytes of after the cut come with the end of before it.
-    const std::int64_t end = readable_end_.load();
+  /// How many of the bytes that were just read at `position` count. To be asked behind the read:
+  /// bytes of after a cut come with the end of before it.
+  [[nodiscard]] std::size_t limit(std::size_t count, std::int64_t position) const {
+    const std::int64_t end = end_.load();
     if (position + static_cast<std::int64_t>(count) <= end) [[likely]]
       return count;
     return static_cast<std::size_t>(std::max<std::int64_t>(end - position, 0));
   }
-  Result<void> write_at(std::span<const Bytes> parts, std::int64_t position) override {
-    return file_->write_at(parts, position);
-  }
-  [[nodiscard]] Result<std::int64_t> size() const override { return file_->size(); }
-  Result<void> truncate(std::int64_t bytes) override { return file_->truncate(bytes); }
-  Result<void> preallocate(std::int64_t bytes) override { return file_->preallocate(bytes); }
-  Result<void> reserve(std::int64_t bytes) override { return file_->reserve(bytes); }
-  Result<void> sync() override { return file_->sync(); }
-  Result<void> set_modified(std::int64_t modified_ms) override {
-    return file_->set_modified(modified_ms);
-  }
-  Result<void> drop_cache(std::int64_t position) override { return file_->drop_cache(position); }
-  [[nodiscard]] int native_handle() const override { return file_->native_handle(); }
 
  private:
-  void end_own_reads_at(std::int64_t position) {
-    readable_end_.store(std::min(readable_end_.load(), position));
-  }
+  void lower_own(std::int64_t position) { end_.store(std::min(end_.load(), position)); }
 
-  const std::unique_ptr<File> file_;
-  std::vector<std::weak_ptr<CutFile>> earlier_{};  ///< objects over this file, of before its cuts
-  std::atomic<std::int64_t> readable_end_{std::numeric_limits<std::int64_t>::max()};
+  std::vector<std::weak_ptr<ReadEnd>> earlier_{};
+  std::atomic<std::int64_t> end_{std::numeric_limits<std::int64_t>::max()};
 };
 
 /// Reads give the ring's bytes, too; sizes, syncs and cuts are the file's, for which the ring must
@@ -81,8 +62,11 @@ class CutFile final : public File {
 /// appended; sync() beside appends, for what was drained before.
 class LogFile final : public File {
  public:
-  LogFile(std::unique_ptr<File> file, std::string path)
-      : file_(std::make_shared<CutFile>(std::move(file))), path_(std::move(path)) {}
+  /// Of a pool, which may close the file where nobody uses it.
+  LogFile(std::shared_ptr<PooledFile> file, std::string path)
+      : file_(std::move(file)), path_(std::move(path)) {}
+  LogFile(std::unique_ptr<File> file, const std::string& path)
+      : LogFile(std::make_shared<PooledFile>(nullptr, path, std::move(file), nullptr), path) {}
 
   /// Before any append and any reader: small appends go to this ring. `last` is the last batch.
   void use_ring(std::shared_ptr<AppendRing> ring, Offset segment_base,
@@ -100,12 +84,13 @@ class LogFile final : public File {
   /// From which position on reads are copies out of the ring; none at all if it is the largest
   /// number.
   [[nodiscard]] std::int64_t ring_begin() const { return ring_begin_.load(); }
-  /// The file alone.
-  [[nodiscard]] std::shared_ptr<File> file() const { return file_; }
+  /// The file alone, with its descriptor, for a reader.
+  [[nodiscard]] Result<std::shared_ptr<File>> file() const;
+  [[nodiscard]] PooledFile& pooled_file() const { return *file_; }
   /// Before the file is cut through another object: reads of this one, and of file(), end there.
-  void end_reads_at(std::int64_t position) { file_->end_reads_at(position); }
+  void end_reads_at(std::int64_t position) { read_end_->lower(position); }
   /// This object is to cut the file, which `before` has open, too.
-  void succeed(const LogFile& before) { file_->succeed(before.file_); }
+  void succeed(const LogFile& before) { read_end_->succeed(before.read_end_); }
 
   Result<std::size_t> read_at(std::span<std::byte> buffer, std::int64_t position) const override;
   Result<void> write_at(std::span<const Bytes> parts, std::int64_t position) override;
@@ -127,7 +112,8 @@ class LogFile final : public File {
   Result<bool> begin_fill(std::int64_t bytes, std::size_t batches, std::int64_t position);
   Result<void> write_file(std::span<const Bytes> parts, std::int64_t position);
 
-  const std::shared_ptr<CutFile> file_;
+  const std::shared_ptr<PooledFile> file_;
+  const std::shared_ptr<ReadEnd> read_end_ = std::make_shared<ReadEnd>();
   const std::string path_;
   // ---- set before any reader
   std::shared_ptr<AppendRing> ring_;

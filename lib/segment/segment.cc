@@ -14,31 +14,46 @@ namespace {
 
 constexpr std::int64_t kRelativeOffsetMax = std::numeric_limits<std::int32_t>::max();
 
-/// Semantics 17.3: the time after which this segment rolls, with its share of chance.
-std::int64_t roll_after_ms(const TopicConfig& config) {
-  const std::int64_t limit = config.cleanup_compact
-                                 ? std::min(config.segment_ms, config.max_compaction_lag_ms)
-                                 : config.segment_ms;
+/// Semantics 17.3: what a segment takes off its age, by chance.
+std::int64_t draw_jitter_ms(const TopicConfig& config) {
   const std::int64_t jitter_max = std::min(config.segment_jitter_ms, config.segment_ms);
-  if (jitter_max <= 0) return limit;
+  if (jitter_max <= 0) return 0;
   std::random_device random;
-  return limit - std::uniform_int_distribution<std::int64_t>(0, jitter_max - 1)(random);
+  return std::uniform_int_distribution<std::int64_t>(0, jitter_max - 1)(random);
 }
 
 }  // namespace
 
 Segment::Segment(Vfs& vfs, const std::string& directory, Offset base, const TopicConfig& config,
-                 Timestamp now)
+                 Timestamp now, const std::shared_ptr<OpenFiles>& pool)
     : vfs_(vfs),
       directory_(directory),
       base_(base),
       log_path_(path_of(kLogSuffix)),
-      segment_bytes_max_(config.segment_bytes),
       index_interval_bytes_(config.index_interval_bytes),
-      roll_after_ms_(roll_after_ms(config)),
+      jitter_ms_(draw_jitter_ms(config)),
       created_(now),
+      pool_(pool),
       offset_index_(base, config.segment_index_bytes / kOffsetIndexEntryBytes),
-      time_index_(base, config.segment_index_bytes / kTimeIndexEntryBytes) {}
+      time_index_(base, config.segment_index_bytes / kTimeIndexEntryBytes) {
+  set_roll_limits(config);
+}
+
+void Segment::set_roll_limits(const TopicConfig& config) noexcept {
+  segment_bytes_max_ = config.segment_bytes;
+  const std::int64_t limit_ms = config.cleanup_compact
+                                    ? std::min(config.segment_ms, config.max_compaction_lag_ms)
+                                    : config.segment_ms;
+  roll_after_ms_ = limit_ms - jitter_ms_;
+}
+
+std::optional<Timestamp> Segment::aged_at() const {
+  if (bytes() == 0) return std::nullopt;
+  const std::int64_t begin = std::max(first_batch_timestamp_.value_or(created_), created_).value();
+  std::int64_t aged = 0;
+  const bool is_never = __builtin_add_overflow(begin, roll_after_ms_, &aged) || aged == kUnlimited;
+  return is_never ? std::nullopt : std::optional(Timestamp(aged + 1));
+}
 
 std::string Segment::path_of(std::string_view suffix) const {
   return directory_ + "/" + segment_file_name(base_, suffix);

@@ -49,14 +49,16 @@ class Segment {
   /// Makes an empty `.log`. Nothing is synced.
   static Result<std::shared_ptr<Segment>> create(Vfs& vfs, const std::string& directory,
                                                  Offset base, const TopicConfig& config,
-                                                 Timestamp now);
+                                                 Timestamp now,
+                                                 const std::shared_ptr<OpenFiles>& pool = {});
   /// Opens a `.log` whose batches have been read. Stale index files are written anew by
   /// write_indexes. With `aside_suffix` behind its name the `.log` is still to be renamed, and the
   /// indexes are as `contents` says.
   static Result<std::shared_ptr<Segment>> open(Vfs& vfs, const std::string& directory, Offset base,
                                                const TopicConfig& config, Timestamp now,
                                                const SegmentContents& contents,
-                                               std::string_view aside_suffix = {});
+                                               std::string_view aside_suffix = {},
+                                               const std::shared_ptr<OpenFiles>& pool = {});
 
   // ---- any thread
   [[nodiscard]] Offset base_offset() const { return base_; }
@@ -65,9 +67,17 @@ class Segment {
   [[nodiscard]] std::shared_ptr<File> log_file() const { return log_; }
   /// What holds the bytes up to `end`: the `.log` alone, with its descriptor, unless some of them
   /// are in the append ring.
-  [[nodiscard]] std::shared_ptr<File> file_up_to(std::int64_t end) const {
-    return end <= log_->ring_begin() ? log_->file() : log_;
+  [[nodiscard]] Result<std::shared_ptr<File>> file_up_to(std::int64_t end) const {
+    if (end <= log_->ring_begin()) return log_->file();
+    return std::shared_ptr<File>(log_);
   }
+  /// Its files are about to go: the `.log` is not opened again, but is kept open for who holds it.
+  /// Whoever finds it closed finds a newer list of segments, too.
+  void retire() const { log_->pooled_file().retire(log_.use_count() > 1); }
+  [[nodiscard]] bool is_retired() const { return log_->pooled_file().is_retired(); }
+  /// Its `.log` has its name, and lies on stable storage as it is: it may be closed while nobody
+  /// uses it.
+  void note_stored() const { log_->pooled_file().note_stored(); }
   [[nodiscard]] std::int64_t bytes() const { return bytes_.load(std::memory_order_acquire); }
   [[nodiscard]] Timestamp max_timestamp() const {
     return Timestamp(max_timestamp_ms_.load(std::memory_order_acquire));
@@ -94,6 +104,11 @@ class Segment {
 
   // ---- append: writer lock
   [[nodiscard]] bool is_due_to_roll(const IncomingBatches& incoming) const;
+  /// Size and age at which it rolls are these from now on; its share of chance stays (17.3).
+  void set_roll_limits(const TopicConfig& config) noexcept;
+  /// When the wall clock will have passed its age, counted from its first record or, if that is
+  /// older, from when this object was made; nothing if it is empty or never will.
+  [[nodiscard]] std::optional<Timestamp> aged_at() const;
   /// Allocates what applying so many batches and aborted transactions needs.
   void reserve(std::size_t batches, std::size_t aborted);
   /// Small appends go to this ring from now on, if there is one. Before the segment is published.
@@ -145,7 +160,7 @@ class Segment {
 
  private:
   Segment(Vfs& vfs, const std::string& directory, Offset base, const TopicConfig& config,
-          Timestamp now);
+          Timestamp now, const std::shared_ptr<OpenFiles>& pool);
   Result<void> open_log(OpenMode mode, std::string_view aside_suffix = {});
   void adopt(const SegmentContents& contents);
   Result<std::optional<LocatedBatch>> walk_to(Offset target, OffsetIndexEntry from,
@@ -169,10 +184,10 @@ class Segment {
   const std::string directory_;
   const Offset base_;
   const std::string log_path_;
-  const std::int32_t segment_bytes_max_;
   const std::int64_t index_interval_bytes_;
-  const std::int64_t roll_after_ms_;
+  const std::int64_t jitter_ms_;
   const Timestamp created_;
+  const std::shared_ptr<OpenFiles> pool_;  ///< null: files stay open
   std::shared_ptr<LogFile> log_;
 
   // ---- appended under the writer lock, read by anyone
@@ -184,6 +199,8 @@ class Segment {
   std::atomic<bool> is_sealed_{false};
 
   // ---- writer lock
+  std::int32_t segment_bytes_max_ = 0;
+  std::int64_t roll_after_ms_ = 0;
   std::int64_t bytes_since_index_entry_ = 0;
   Offset offset_of_max_timestamp_{};
   std::optional<Timestamp> first_batch_timestamp_{};

@@ -24,8 +24,9 @@ std::vector<std::byte> encode_entries(const Index& index, std::int64_t begin, st
 
 Result<std::shared_ptr<Segment>> Segment::create(Vfs& vfs, const std::string& directory,
                                                  Offset base, const TopicConfig& config,
-                                                 Timestamp now) {
-  std::shared_ptr<Segment> segment(new Segment(vfs, directory, base, config, now));
+                                                 Timestamp now,
+                                                 const std::shared_ptr<OpenFiles>& pool) {
+  std::shared_ptr<Segment> segment(new Segment(vfs, directory, base, config, now, pool));
   // Leftovers of the same name would be taken for indexes of this segment (semantics 17.5).
   for (const std::string_view suffix :
        {kSealSuffix, kOffsetIndexSuffix, kTimeIndexSuffix, kTxnIndexSuffix}) {
@@ -47,16 +48,21 @@ Result<std::shared_ptr<Segment>> Segment::create(Vfs& vfs, const std::string& di
 Result<std::shared_ptr<Segment>> Segment::open(Vfs& vfs, const std::string& directory, Offset base,
                                                const TopicConfig& config, Timestamp now,
                                                const SegmentContents& contents,
-                                               std::string_view aside_suffix) {
-  std::shared_ptr<Segment> segment(new Segment(vfs, directory, base, config, now));
+                                               std::string_view aside_suffix,
+                                               const std::shared_ptr<OpenFiles>& pool) {
+  std::shared_ptr<Segment> segment(new Segment(vfs, directory, base, config, now, pool));
   ONCELOG_TRY(segment->open_log(OpenMode::kWrite, aside_suffix));
   segment->adopt(contents);
   return segment;
 }
 
 Result<void> Segment::open_log(OpenMode mode, std::string_view aside_suffix) {
-  ONCELOG_TRY_ASSIGN(auto file, vfs_.open(log_path_ + std::string(aside_suffix), mode));
-  log_ = std::make_shared<LogFile>(std::move(file), log_path_);
+  const std::string path = log_path_ + std::string(aside_suffix);
+  auto file = vfs_.open(path, mode);
+  if (!file && pool_ && pool_->frees_descriptors(file.error())) file = vfs_.open(path, mode);
+  if (!file) return std::unexpected(std::move(file).error());
+  log_ = std::make_shared<LogFile>(
+      std::make_shared<PooledFile>(&vfs_, log_path_, *std::move(file), pool_), log_path_);
   return {};
 }
 
@@ -83,7 +89,7 @@ Result<std::shared_ptr<Segment>> Segment::cut_at(Offset to, const TopicConfig& c
   contents.time_index.is_file_stale =
       time_index_.count() > 0 || !contents.time_index.entries.empty();
   contents.txn_index.is_file_stale = !txn_index_.empty();
-  ONCELOG_TRY_ASSIGN(auto cut, open(vfs_, directory_, base_, config, now, contents));
+  ONCELOG_TRY_ASSIGN(auto cut, open(vfs_, directory_, base_, config, now, contents, {}, pool_));
   cut->log_->succeed(*log_);
   return cut;
 }
@@ -160,6 +166,7 @@ Result<void> Segment::sync() {
     if (!index->needs_sync) continue;
     ONCELOG_TRY(index->file->sync());
     index->needs_sync = false;
+    index->file.reset();  // a descriptor for each would be too many; the next write opens it
   }
   return {};
 }

@@ -10,7 +10,6 @@
 //
 // 3 rename: with all of it synced, the directory gets its name.
 #include <algorithm>
-#include <array>
 #include <ranges>
 
 #include "log/backup_partition.h"
@@ -18,6 +17,7 @@
 #include "log/file_copy.h"
 #include "segment/segment_names.h"
 #include "snapshot/lmdb_snapshot_store.h"
+#include "store/kept_options.h"
 #include "store/store_state.h"
 
 namespace oncelog::store {
@@ -25,10 +25,6 @@ namespace oncelog::store {
 namespace {
 
 constexpr std::string_view kPartialSuffix = ".backup-partial";
-/// Files of the store that the copy has as they are, where they are there.
-constexpr std::array<std::string_view, 1> kCopiedFiles{".options"};
-constexpr std::int64_t kCopiedFileBytesMax = std::int64_t{64} << 20;
-
 /// The path without slashes at its end, so that something can be put behind it.
 std::string without_slashes(std::string path) {
   while (path.size() > 1 && path.ends_with('/')) path.pop_back();
@@ -212,13 +208,19 @@ class StoreBackup {
       const auto copied = log::back_up_partition(*source.state, target);
       if (copied) {
         add(source.name, *copied);
-        return {};
+        return copy_options(name);
       }
       ONCELOG_TRY_ASSIGN(const auto another, find_again(source, copied.error()));
       ONCELOG_TRY(remove_partition(target.directory));
       if (!another) return snapshots_ != nullptr ? snapshots_->drop(source.name) : Result<void>{};
       source = *another;
     }
+  }
+
+  Result<void> copy_options(const std::string& partition) {
+    ONCELOG_TRY_ASSIGN(const auto kept, read_kept_options(vfs_, store_.path(partition)));
+    if (!kept) return {};
+    return write_kept_options(vfs_, partial_ + "/" + partition, *kept);
   }
 
   /// The partition may have been reopened meanwhile, and be another object; or it was deleted: then
@@ -257,14 +259,6 @@ class StoreBackup {
     ONCELOG_TRY(write_offsets(kLogStartFile, &log::PartitionCheckpoint::log_start));
     ONCELOG_TRY(write_offsets(kHighWatermarkFile, &log::PartitionCheckpoint::high_watermark));
     ONCELOG_TRY(write_offsets(kCleanerFile, &log::PartitionCheckpoint::cleaner));
-    for (const std::string_view name : kCopiedFiles) {
-      ONCELOG_TRY_ASSIGN(const auto content,
-                         log::read_small_file(vfs_, store_.path(name), kCopiedFileBytesMax));
-      if (content) {
-        ONCELOG_TRY(
-            log::replace_file(vfs_, partial_ + "/" + std::string(name), as_bytes(*content)));
-      }
-    }
     return write_clean_record(vfs_, partial_, ends_);
   }
 

@@ -63,10 +63,35 @@ Result<void> CheckpointFiles::remove(const TopicPartition& name) {
 
 Result<void> CheckpointFiles::save_entry(Table& table, const TopicPartition& name,
                                          std::optional<Offset> offset) {
+  if (waiting_.contains(name)) {
+    const auto before = table.offsets.find(name);
+    const bool is_known = !offset || (before != table.offsets.end() && before->second == *offset);
+    if (is_known) return {};
+    table.offsets[name] = *offset;
+    table.is_file_uncertain = true;
+    return {};
+  }
   std::map<TopicPartition, Offset> offsets = table.offsets;
   if (offset) offsets[name] = *offset;
   if (offsets == table.offsets && !table.is_file_uncertain) return {};
   return write(table, std::move(offsets));
+}
+
+void CheckpointFiles::set_waits(const TopicPartition& name, bool waits) {
+  const std::scoped_lock lock(mutex_);
+  if (waits) {
+    waiting_.insert(name);
+  } else {
+    waiting_.erase(name);
+  }
+}
+
+Result<void> CheckpointFiles::write_waiting() {
+  const std::scoped_lock lock(mutex_);
+  for (Table* table : {&cleaner_offsets_, &log_starts_, &high_watermarks_, &recovery_points_}) {
+    if (table->is_file_uncertain) ONCELOG_TRY(write(*table, table->offsets));
+  }
+  return {};
 }
 
 Result<void> CheckpointFiles::save(const TopicPartition& name,

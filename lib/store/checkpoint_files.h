@@ -3,6 +3,7 @@
 
 #include <map>
 #include <mutex>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -34,6 +35,12 @@ class CheckpointFiles final : public log::CheckpointKeeper {
   [[nodiscard]] log::PartitionCheckpoint find(const TopicPartition& name) const;
   Result<void> save(const TopicPartition& name,
                     const log::PartitionCheckpoint& checkpoint) override;
+  /// While one of many partitions is opened or closed, what is saved of it waits for the next
+  /// write, or for write_waiting(): one file for all of them, not one for each. Until then a crash
+  /// leaves what was saved before, as it would have in front of the save.
+  void set_waits(const TopicPartition& name, bool waits);
+  /// Whatever waits is on stable storage when this returns without an error.
+  Result<void> write_waiting();
   /// Drops the lines of a partition that is deleted.
   Result<void> remove(const TopicPartition& name);
 
@@ -42,7 +49,7 @@ class CheckpointFiles final : public log::CheckpointKeeper {
   struct Table {
     std::string_view file;
     std::map<TopicPartition, Offset> offsets{};
-    /// A write has failed: the file has its offsets or these.
+    /// A write has failed, or waits: the file has older offsets or these.
     bool is_file_uncertain = false;
   };
   Result<void> load_table(Table& table, std::vector<std::string>& unreadable);
@@ -54,6 +61,7 @@ class CheckpointFiles final : public log::CheckpointKeeper {
   Vfs& vfs_;
   const std::string directory_;
   mutable std::mutex mutex_;
+  std::set<TopicPartition> waiting_;
   Table recovery_points_{kRecoveryPointFile};
   Table log_starts_{kLogStartFile};
   Table high_watermarks_{kHighWatermarkFile};

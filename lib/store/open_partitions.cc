@@ -26,8 +26,12 @@ using SteadyClock = std::chrono::steady_clock;
 class OpenMany {
  public:
   OpenMany(StoreState& store, const std::vector<PartitionToOpen>& wanted,
-           const OpenManyOptions& options)
-      : store_(store), wanted_(wanted), options_(options), begin_(SteadyClock::now()) {
+           const OpenManyOptions& options, bool may_create)
+      : store_(store),
+        wanted_(wanted),
+        options_(options),
+        may_create_(may_create),
+        begin_(SteadyClock::now()) {
     std::set<TopicPartition> names;
     for (const PartitionToOpen& one : wanted_) {
       answers_.push_back({one.name, {}});
@@ -60,6 +64,7 @@ class OpenMany {
       open_what_is_left();
     }
     for (std::thread& thread : threads) thread.join();
+    store_.write_waiting_checkpoints();
     if (reports) options_.on_progress(progress());
     return std::move(answers_);
   }
@@ -95,8 +100,10 @@ class OpenMany {
       const std::size_t index = order_[i];
       Task& task = *tasks_[index];
       if (task.is_done) continue;
-      auto opened =
-          store_.open_partition(wanted_[index].name, wanted_[index].options, &task.progress);
+      OpenManner manner(wanted_[index].options);
+      manner.create_if_missing &= may_create_;
+      manner.is_one_of_many = true;
+      auto opened = store_.open_partition(wanted_[index].name, manner, &task.progress);
       if (!opened) ++failed_count_;
       answers_[index].log = std::move(opened);
       task.is_done = true;
@@ -143,6 +150,7 @@ class OpenMany {
   StoreState& store_;
   const std::vector<PartitionToOpen>& wanted_;
   const OpenManyOptions& options_;
+  const bool may_create_;
   const SteadyClock::time_point begin_;
 
   std::vector<OpenedPartition> answers_;  ///< each is written by the thread that opens it
@@ -175,19 +183,17 @@ StoreState::LogFiles StoreState::measure(const TopicPartition& name) const {
 
 std::vector<OpenedPartition> StoreState::open_partitions(const std::vector<PartitionToOpen>& wanted,
                                                          const OpenManyOptions& options) {
-  return OpenMany(*this, wanted, options).run();
+  return OpenMany(*this, wanted, options, true).run();
 }
 
 Result<std::vector<OpenedPartition>> StoreState::open_all_partitions(
-    const PartitionOptions& partition, const OpenManyOptions& options) {
+    const std::optional<PartitionOptions>& partition, const OpenManyOptions& options) {
   ONCELOG_TRY_ASSIGN(const std::vector<TopicPartition> present, partitions());
   std::vector<PartitionToOpen> wanted;
   for (const TopicPartition& name : present) {
-    if (find_partition(name) != nullptr) continue;
-    wanted.push_back({name, partition});
-    wanted.back().options.create_if_missing = false;
+    if (find_partition(name) == nullptr) wanted.push_back({name, partition});
   }
-  return open_partitions(wanted, options);
+  return OpenMany(*this, wanted, options, false).run();
 }
 
 std::vector<PartitionScrub> StoreState::scrub() const {

@@ -8,12 +8,14 @@
 #include <algorithm>
 #include <ranges>
 
+#include "io/descriptor_limit.h"
 #include "log/checkpoint.h"
 #include "log/ring_replay.h"
 #include "oncelog/clock.h"
 #include "segment/segment_names.h"
 #include "snapshot/lmdb_snapshot_store.h"
 #include "snapshot/no_snapshot_store.h"
+#include "store/kept_options.h"
 #include "store/store_state.h"
 
 namespace oncelog {
@@ -24,8 +26,12 @@ namespace {
 
 constexpr std::string_view kKafkaMarkerContent = R"({"version":0,"brokerEpoch":-1})";
 
-/// Kafka's rule for topic names; anything else could leave the directory or be unreadable for a
-/// broker.
+std::int64_t open_files_max(const StoreOptions& options) {
+  return options.open_files_max > 0 ? options.open_files_max : io::descriptor_limit() / 2;
+}
+
+}  // namespace
+
 Result<void> check_name(const TopicPartition& name) {
   constexpr std::size_t kTopicBytesMax = 249;
   const std::string& topic = name.topic;
@@ -41,8 +47,6 @@ Result<void> check_name(const TopicPartition& name) {
   return {};
 }
 
-}  // namespace
-
 StoreState::StoreState(const std::string& directory, const StoreOptions& options)
     : directory_(directory),
       options_(options),
@@ -50,9 +54,11 @@ StoreState::StoreState(const std::string& directory, const StoreOptions& options
       clock_(options.clock != nullptr ? *options.clock : system_clock()),
       checkpoints_(vfs_, directory),
       ring_budget_(std::make_shared<segment::RingBudget>(options.append_ring_bytes_total,
-                                                         [this] { reclaim_ring(); })) {}
+                                                         [this] { reclaim_ring(); })),
+      open_files_(std::make_shared<segment::OpenFiles>(open_files_max(options))) {}
 
 StoreState::~StoreState() {
+  end_thread();
   ring_budget_->stop_reclaiming();
   for (auto& [name, partition] : open_) log::abandon_log(*partition.state);
 }
@@ -79,6 +85,8 @@ Result<std::unique_ptr<StoreState>> StoreState::open(const std::string& director
   ONCELOG_TRY_ASSIGN(const auto state_close_record, state->take_clean_end());
   ONCELOG_TRY(state->open_snapshots(state_close_record));
   ONCELOG_TRY(state->finish_deletions());
+  ONCELOG_TRY(state->options_.topic_defaults.check());
+  ONCELOG_TRY(state->start_maintenance());
   return state;
 }
 
@@ -151,27 +159,21 @@ Result<void> StoreState::believe(const CleanRecord& record) {
 }
 
 Result<std::shared_ptr<PartitionLog>> StoreState::open_partition(const TopicPartition& name,
-                                                                 const PartitionOptions& options) {
-  return open_partition(name, options, nullptr);
-}
-
-Result<std::shared_ptr<PartitionLog>> StoreState::open_partition(const TopicPartition& name,
-                                                                 const PartitionOptions& options,
+                                                                 const OpenManner& manner,
                                                                  log::OpenProgress* progress) {
   ONCELOG_TRY(check_name(name));
   Lock lock(mutex_);
-  return open_one(lock, name, options, progress);
+  return open_one(lock, name, manner, progress);
 }
 
-Result<std::shared_ptr<PartitionLog>> StoreState::create_partition(
-    const TopicPartition& name, const PartitionOptions& options) {
+Result<std::shared_ptr<PartitionLog>> StoreState::create_partition(const TopicPartition& name,
+                                                                   OpenManner manner) {
   ONCELOG_TRY(check_name(name));
   Lock lock(mutex_);
   await_opening(lock, name);
   ONCELOG_TRY(check_is_free(name));
-  PartitionOptions creating = options;
-  creating.create_if_missing = true;
-  return open_one(lock, name, creating);
+  manner.create_if_missing = true;
+  return open_one(lock, name, manner);
 }
 
 /// A directory without a segment, of a partition without a recovery point, is what a creation has
@@ -200,8 +202,7 @@ void StoreState::await_opening(Lock& lock, const TopicPartition& name) {
   opening_ended_.wait(lock, [&] { return !opening_.contains(name); });
 }
 
-Result<log::OpenRequest> StoreState::plan_open(const TopicPartition& name,
-                                               const PartitionOptions& options) {
+Result<log::OpenRequest> StoreState::plan_open(const TopicPartition& name) {
   if (is_closed_) return fail(ErrorCode::MISUSE, directory_, ": the store is closed");
   if (const auto going = going_.find(name); going != going_.end()) {
     // Its deletion failed half way: the name is not free before it is through.
@@ -213,7 +214,6 @@ Result<log::OpenRequest> StoreState::plan_open(const TopicPartition& name,
   log::OpenRequest request;
   request.name = name;
   request.directory = path(segment::partition_directory_name(name));
-  request.options = options;
   request.checkpoint = checkpoints_.find(name);
   const auto clean = clean_ends_.find(name);
   if (clean != clean_ends_.end()) request.clean_end = clean->second;
@@ -223,17 +223,55 @@ Result<log::OpenRequest> StoreState::plan_open(const TopicPartition& name,
   return request;
 }
 
+/// Before the first segment: a partition is never there without the options that it was made with.
+Result<void> StoreState::keep_options_of_new(const std::string& directory,
+                                             const Result<std::optional<KeptOptions>>& before,
+                                             const KeptOptions& kept) {
+  // What an interrupted creation has left counts for nothing.
+  if (before && before->value_or(KeptOptions{}) == kept) return {};
+  ONCELOG_TRY(vfs_.create_directory(directory));
+  return write_kept_options(vfs_, directory, kept);
+}
+
+Result<StoreState::OpenedLog> StoreState::open_log(log::OpenRequest& request,
+                                                   const OpenManner& manner) {
+  OpenedLog opened;
+  // One that has a recovery point was there: whatever is to be said of it, nothing is made first.
+  const bool is_new =
+      manner.create_if_missing && !request.checkpoint.recovery_point && check_is_free(request.name);
+  const auto before = read_kept_options(vfs_, request.directory);
+  if (manner.options) {
+    opened.options = *manner.options;
+    opened.kept = describe_options(opened.options, options_.topic_defaults);
+  } else {
+    if (!is_new) {
+      ONCELOG_TRY(before);
+      opened.kept = before->value_or(KeptOptions{});
+    }
+    ONCELOG_TRY_ASSIGN(opened.options, apply_kept_options(opened.kept, options_.topic_defaults));
+  }
+  ONCELOG_TRY(check_in_force(opened.options));
+  if (is_new) ONCELOG_TRY(keep_options_of_new(request.directory, before, opened.kept));
+  opened.options.create_if_missing = manner.create_if_missing;
+  request.options = opened.options;
+  if (manner.is_one_of_many) checkpoints_.set_waits(request.name, true);
+  auto state = log::open_log(request, {vfs_, clock_, checkpoints_, *snapshots_, ring_budget_,
+                                       options_, thread_.get(), open_files_});
+  checkpoints_.set_waits(request.name, false);
+  ONCELOG_TRY_ASSIGN(opened.state, std::move(state));
+  return opened;
+}
+
 Result<std::shared_ptr<PartitionLog>> StoreState::open_one(Lock& lock, const TopicPartition& name,
-                                                           const PartitionOptions& options,
+                                                           const OpenManner& manner,
                                                            log::OpenProgress* progress) {
   await_opening(lock, name);
-  ONCELOG_TRY_ASSIGN(log::OpenRequest request, plan_open(name, options));
+  ONCELOG_TRY_ASSIGN(log::OpenRequest request, plan_open(name));
   request.progress = progress;
   opening_.insert(name);
   lock.unlock();
   const auto begin = std::chrono::steady_clock::now();
-  auto opened =
-      log::open_log(request, {vfs_, clock_, checkpoints_, *snapshots_, ring_budget_, options_});
+  auto opened = open_log(request, manner);
   lock.lock();
   opening_.erase(name);
   opening_ended_.notify_all();
@@ -242,16 +280,17 @@ Result<std::shared_ptr<PartitionLog>> StoreState::open_one(Lock& lock, const Top
     if (request.was_clean_for_kafka) unclean_.insert(name);
     return std::unexpected(std::move(opened).error());
   }
-  std::unique_ptr<log::LogState> state = *std::move(opened);
-  state->report.elapsed = std::chrono::steady_clock::now() - begin;
-  for (const std::string& warning : warnings_) state->report.warnings.push_back(warning);
   clean_ends_.erase(name);
   unclean_.insert(name);
   recovered_.insert(name);
+  RecoveryReport& report = opened->state->report;
+  report.elapsed = std::chrono::steady_clock::now() - begin;
+  for (const std::string& warning : warnings_) report.warnings.push_back(warning);
   OpenPartition partition;
-  partition.options = options;
-  partition.state = state.get();
-  partition.handle = std::make_shared<PartitionLog>(std::move(state));
+  partition.options = opened->options;
+  partition.kept = std::move(opened->kept);
+  partition.state = opened->state.get();
+  partition.handle = std::make_shared<PartitionLog>(std::move(opened->state));
   return open_.emplace(name, partition).first->second.handle;
 }
 
@@ -262,11 +301,11 @@ Result<std::shared_ptr<PartitionLog>> StoreState::reopen_partition(const TopicPa
   if (found == open_.end()) {
     return fail(ErrorCode::MISUSE, segment::partition_directory_name(name), ": is not open");
   }
-  PartitionOptions options = found->second.options;
+  OpenManner manner(found->second.options);
   log::abandon_log(*found->second.state);
   forget_open(found);
-  options.create_if_missing = false;
-  return open_one(lock, name, options);
+  manner.create_if_missing = false;
+  return open_one(lock, name, manner);
 }
 
 void StoreState::forget_open(std::map<TopicPartition, OpenPartition>::iterator closed) {
@@ -332,24 +371,6 @@ void StoreState::reclaim_ring() {
   if (idlest != nullptr) std::ignore = log::hand_back_ring(*idlest, idle_since);
 }
 
-Result<void> StoreState::close() {
-  Lock lock(mutex_);
-  is_closed_ = true;
-  // What is being opened is closed like the others.
-  opening_ended_.wait(lock, [&] { return opening_.empty(); });
-  if (has_ended_) return {};
-  has_ended_ = true;
-  Result<void> first_error;
-  while (!open_.empty()) {
-    auto closed = close_one(TopicPartition(open_.begin()->first));
-    if (!closed && first_error) first_error = std::move(closed);
-  }
-  snapshots_.reset();  // nothing writes `.state` any more
-  auto written = write_clean_end();
-  lock_.reset();
-  return first_error ? written : first_error;
-}
-
 Result<void> StoreState::write_clean_end() {
   // Kafka's marker speaks for the whole directory, and under it Kafka takes a partition without a
   // snapshot for one without producers.
@@ -397,12 +418,20 @@ Result<std::unique_ptr<Store>> Store::open(const std::string& directory, StoreOp
 
 Result<std::shared_ptr<PartitionLog>> Store::open_partition(const TopicPartition& name,
                                                             PartitionOptions options) {
-  return state_->open_partition(name, options);
+  return state_->open_partition(name, store::OpenManner(options));
+}
+
+Result<std::shared_ptr<PartitionLog>> Store::open_partition(const TopicPartition& name) {
+  return state_->open_partition(name, store::OpenManner());
 }
 
 Result<std::shared_ptr<PartitionLog>> Store::create_partition(const TopicPartition& name,
                                                               PartitionOptions options) {
-  return state_->create_partition(name, options);
+  return state_->create_partition(name, store::OpenManner(options));
+}
+
+Result<std::shared_ptr<PartitionLog>> Store::create_partition(const TopicPartition& name) {
+  return state_->create_partition(name, store::OpenManner());
 }
 
 std::vector<OpenedPartition> Store::open_partitions(const std::vector<PartitionToOpen>& wanted,
@@ -410,8 +439,8 @@ std::vector<OpenedPartition> Store::open_partitions(const std::vector<PartitionT
   return state_->open_partitions(wanted, options);
 }
 
-Result<std::vector<OpenedPartition>> Store::open_all_partitions(const PartitionOptions& partition,
-                                                                const OpenManyOptions& options) {
+Result<std::vector<OpenedPartition>> Store::open_all_partitions(
+    const std::optional<PartitionOptions>& partition, const OpenManyOptions& options) {
   return state_->open_all_partitions(partition, options);
 }
 
@@ -436,7 +465,5 @@ Result<std::vector<TopicPartition>> Store::partitions() const { return state_->p
 std::vector<PartitionScrub> Store::scrub() const { return state_->scrub(); }
 
 StoreMetrics Store::metrics() const { return state_->metrics(); }
-
-Result<void> Store::close() { return state_->close(); }
 
 }  // namespace oncelog

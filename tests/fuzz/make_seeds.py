@@ -113,6 +113,8 @@ def seed_format():
             seed_ring("one", content, [b for k, _, b in format_blocks() if k == "record-batch"][:3])
         elif kind == "clean-record":
             write("clean_record", name, content)
+        elif kind == "partition-options":
+            write("kept_options", name, content)
         elif kind == "producer-snapshot":
             write("kafka_snapshot", name, content)
         elif kind in texts:

@@ -82,6 +82,16 @@ void repair_clean_record(std::span<std::byte> file) {
   base::store_be(file, 6, base::hash64(Bytes(file).subspan(kBodyBegin)));
 }
 
+void repair_kept_options(std::span<std::byte> file) {
+  constexpr std::size_t kLineBytes = 22;  // hash=, 16 digits, a newline
+  if (file.size() < kLineBytes) return;
+  const std::size_t at = file.size() - kLineBytes;
+  const std::uint64_t hash = base::hash64(Bytes(file).first(at));
+  std::string line = "hash=";
+  for (int shift = 60; shift >= 0; shift -= 4) line += "0123456789abcdef"[(hash >> shift) & 0xF];
+  std::ranges::copy(as_bytes(line + "\n"), file.subspan(at).begin());
+}
+
 void repair_ring(std::span<std::byte> file, std::size_t entries) {
   constexpr std::size_t kBodyAt = 512;
   constexpr std::size_t kEntryBytes = 40;

@@ -17,6 +17,8 @@ void repair_batches(std::span<std::byte> bytes);
 /// The CRC of a producer snapshot, and its count if `with_count`.
 void repair_kafka_snapshot(std::span<std::byte> file, bool with_count);
 void repair_clean_record(std::span<std::byte> file);
+/// The last line, if there is room for it.
+void repair_kept_options(std::span<std::byte> file);
 /// The header of a `.tail`, and entries for the batches that lie in it, as many as given.
 void repair_ring(std::span<std::byte> file, std::size_t entries);
 /// What the name says that the file is; nothing for files without a checksum.

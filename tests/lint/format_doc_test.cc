@@ -24,6 +24,7 @@
 #include "snapshot/kafka_snapshot.h"
 #include "snapshot/state_rows.h"
 #include "store/clean_record.h"
+#include "store/kept_options.h"
 #include "support/temp_dir.h"
 
 namespace oncelog {
@@ -228,6 +229,12 @@ std::optional<ByteVector> transcode(const Block& block, const ByteVector& bytes)
     const auto record = store::decode_clean_record(bytes);
     return record ? std::optional(store::encode_clean_record(*record)) : std::nullopt;
   }
+  if (block.kind == "partition-options") {
+    const auto kept = store::decode_kept_options(as_text(bytes));
+    if (!kept) return std::nullopt;
+    const std::string text = store::encode_kept_options(*kept);
+    return ByteVector(as_bytes(text).begin(), as_bytes(text).end());
+  }
   if (block.kind == "leader-epochs") {
     return transcode_file(bytes, log::read_leader_epochs, log::write_leader_epochs);
   }
@@ -244,14 +251,23 @@ std::optional<ByteVector> transcode(const Block& block, const ByteVector& bytes)
 TEST(FormatDoc, HasABlockForEveryKindOfFile) {
   std::set<std::string> kinds;
   for (const Block& block : read_blocks()) kinds.insert(block.kind);
-  const std::set<std::string> expected = {"clean-record",      "control-batch",
-                                          "leader-epochs",     "offset-checkpoint",
-                                          "offset-index",      "partition-metadata",
-                                          "producer-snapshot", "record-batch",
-                                          "ring-fill",         "seal",
-                                          "state-checkpoint",  "state-partition",
-                                          "state-producer",    "state-store",
-                                          "time-index",        "transaction-index"};
+  const std::set<std::string> expected = {"clean-record",
+                                          "control-batch",
+                                          "leader-epochs",
+                                          "offset-checkpoint",
+                                          "offset-index",
+                                          "partition-metadata",
+                                          "partition-options",
+                                          "producer-snapshot",
+                                          "record-batch",
+                                          "ring-fill",
+                                          "seal",
+                                          "state-checkpoint",
+                                          "state-partition",
+                                          "state-producer",
+                                          "state-store",
+                                          "time-index",
+                                          "transaction-index"};
   EXPECT_EQ(kinds, expected);
 }
 

@@ -151,6 +151,8 @@ ReopenedLog::ReopenedLog(CrashedDisk disk, const CrashOptions& options, const Ex
   options_.store.clock = &clock_;
   options_.store.snapshots = disk_.producers->store();
   options_.partition.create_if_missing = false;
+  store_ = require_value(Store::open(kCrashStore, options_.store), "open store");
+  check_kept_options(expected);
   open();
   require(log_ || expected.may_be_absent, "the partition is not there");
   require(!log_ || !expected.histories.empty(), "a deleted partition is there");
@@ -162,8 +164,20 @@ ReopenedLog::~ReopenedLog() {
   store_.reset();
 }
 
+/// All of it, old or new, whatever the crash left of the file.
+void ReopenedLog::check_kept_options(const Expectation& expected) const {
+  if (expected.kept_retention_ms.empty()) return;
+  const KeptOptions kept = require_value(store_->kept_options(kCrashPartition), "kept options");
+  const auto found = kept.overrides.find("retention.ms");
+  const std::string value = found == kept.overrides.end() ? "" : found->second;
+  require(expected.kept_retention_ms.contains(value), "retention.ms is kept as '" + value + "'");
+  require(kept.level == options_.partition.level &&
+              kept.high_watermark == options_.partition.high_watermark,
+          "level or watermark policy is not kept");
+}
+
 void ReopenedLog::open() {
-  store_ = require_value(Store::open(kCrashStore, options_.store), "open store");
+  if (!store_) store_ = require_value(Store::open(kCrashStore, options_.store), "open store");
   auto log = store_->open_partition(kCrashPartition, options_.partition);
   const bool is_absent = !log && log.error().code == ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
   if (!is_absent) log_ = require_value(std::move(log), "open partition");

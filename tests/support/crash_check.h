@@ -44,6 +44,8 @@ struct Expectation {
   std::set<Offset> first_bases{};     ///< segments that the verb under way may leave as the first
   bool may_forget_producers = false;  ///< all but those whose batches are left
   bool may_be_absent = false;         ///< nobody has been told yet that the partition is there
+  /// What the store may keep of retention.ms, where a verb alters it; "" for nothing.
+  std::set<std::string> kept_retention_ms{};
 };
 
 enum class CrashKind : std::uint8_t {
@@ -82,6 +84,7 @@ class ReopenedLog {
 
  private:
   void open();
+  void check_kept_options(const Expectation& expected) const;
   void choose_history(const Expectation& expected, CrashKind kind);
   [[nodiscard]] RecoveredLog recovered() const;
   void create_anew();

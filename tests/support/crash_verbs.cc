@@ -104,6 +104,19 @@ std::vector<VerbCase> crash_verbs() {
          world.assign_epoch(3);
          world.append(1, false);
        }},
+      {"AppendsThatRollWithOneFileOpen", fill,
+       [](CrashWorld& world) {
+         for (int i = 0; i < 3; ++i) world.append(i % 2 == 0 ? 1 : 2, false);
+         world.truncate_to(base_of(world, 1));
+         world.append(1, false);
+       },
+       [](CrashOptions& options) { options.store.open_files_max = 1; }},
+      {"AlterConfig", fill,
+       [](CrashWorld& world) {
+         world.alter_retention_ms("77");
+         world.append(1, false);
+         world.alter_retention_ms("-1");
+       }},
       {"HandTheRingToAnother", fill,
        [](CrashWorld& world) {
          world.append_elsewhere();

@@ -203,6 +203,7 @@ bool CrashWorld::reopen() {
 // ---- verbs
 
 void CrashWorld::open() {
+  expectation_.kept_retention_ms.clear();  // what is given is kept from now on
   store_ = answer_of(Store::open(kCrashStore, options_.store), "open store");
   log_ = answer_of(store_->open_partition(kCrashPartition, options_.partition), "open partition");
   if (log_->recovery_report().was_created) return note_done();
@@ -410,6 +411,16 @@ void CrashWorld::expire_producers(std::int64_t after_ms) {
   const auto expected = model_.expire_producers(clock_.now());
   const auto seen = answer_of(log_->expire_producers(), "expire_producers");
   require(seen == expected, "expire_producers forgets others than the oracle");
+  note_done();
+}
+
+void CrashWorld::alter_retention_ms(const std::string& to) {
+  const KeptOptions kept = answer_of(store_->kept_options(kCrashPartition), "kept_options");
+  const auto before = kept.overrides.find("retention.ms");
+  expectation_.kept_retention_ms = {before == kept.overrides.end() ? "" : before->second, to};
+  expect({model_});
+  answer_of(store_->alter_config(kCrashPartition, {{"retention.ms", to}}), "alter_config");
+  expectation_.kept_retention_ms = {to};
   note_done();
 }
 

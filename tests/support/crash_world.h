@@ -77,6 +77,8 @@ class CrashWorld {
   void delete_records(Offset before);
   void apply_retention();
   void expire_producers(std::int64_t after_ms);
+  /// From what the store keeps, if anything, to another value of retention.ms.
+  void alter_retention_ms(const std::string& to);
   /// Another partition of the store begins to be appended to.
   void append_elsewhere();
   void delete_partition();

@@ -187,5 +187,69 @@ TEST(PartitionOptions, RefusesAnUnsoundConfig) {
   EXPECT_EQ(options.check().error().code, ErrorCode::INVALID_CONFIG);
 }
 
+TEST(TopicConfig, GivesEachFieldAsSetTakesIt) {
+  TopicConfig config;
+  ASSERT_EQ(set(config, "segment.bytes", "1234"), ErrorCode::NONE);
+  ASSERT_EQ(set(config, "retention.ms", "-1"), ErrorCode::NONE);
+  ASSERT_EQ(set(config, "min.cleanable.dirty.ratio", "0.1"), ErrorCode::NONE);
+  ASSERT_EQ(set(config, "preallocate", "true"), ErrorCode::NONE);
+  ASSERT_EQ(set(config, "compression.type", "zstd"), ErrorCode::NONE);
+  ASSERT_EQ(set(config, "cleanup.policy", "delete, compact"), ErrorCode::NONE);
+  ASSERT_EQ(set(config, "message.timestamp.type", "LogAppendTime"), ErrorCode::NONE);
+  EXPECT_EQ(config.get("cleanup.policy").value(), "compact,delete");
+  EXPECT_EQ(config.get("min.cleanable.dirty.ratio").value(), "0.1");
+  TopicConfig copy;
+  EXPECT_NE(copy, config);
+  for (const std::string_view name : TopicConfig::names()) {
+    EXPECT_TRUE(TopicConfig::knows(name));
+    EXPECT_EQ(set(copy, name, config.get(name).value()), ErrorCode::NONE) << name;
+  }
+  EXPECT_EQ(copy, config) << "a field has no name, or two";
+}
+
+TEST(TopicConfig, KnowsNamesThatItForgets) {
+  EXPECT_TRUE(TopicConfig::knows("min.insync.replicas"));
+  EXPECT_EQ(TopicConfig().get("min.insync.replicas").error().code, ErrorCode::INVALID_CONFIG);
+  EXPECT_FALSE(TopicConfig::knows("colour"));
+  EXPECT_EQ(TopicConfig().get("colour").error().code, ErrorCode::INVALID_CONFIG);
+}
+
+TEST(BrokerConfig, GivesTopicsTheirDefaults) {
+  const TopicConfig config = read_broker_config({{"log.segment.bytes", "1000"},
+                                                 {"log.cleaner.min.cleanable.ratio", "0.2"}})
+                                 .value();
+  EXPECT_EQ(config.segment_bytes, 1000);
+  EXPECT_EQ(config.min_cleanable_dirty_ratio, 0.2);
+  EXPECT_EQ(read_broker_config({}).value(), TopicConfig());
+}
+
+TEST(BrokerConfig, TheFinerUnitCounts) {
+  const auto retention = [](std::map<std::string, std::string> given) {
+    return read_broker_config(given).value().retention_ms;
+  };
+  EXPECT_EQ(retention({{"log.retention.hours", "2"}}), 7'200'000);
+  EXPECT_EQ(retention({{"log.retention.hours", "2"}, {"log.retention.minutes", "3"}}), 180'000);
+  EXPECT_EQ(retention({{"log.retention.minutes", "3"}, {"log.retention.ms", "4"}}), 4);
+  EXPECT_EQ(retention({{"log.retention.hours", "-1"}}), -1);
+}
+
+TEST(BrokerConfig, RefusalsHaveTheNameThatWasGiven) {
+  const auto refusal = [](std::map<std::string, std::string> given) {
+    const auto read = read_broker_config(given);
+    EXPECT_FALSE(read);
+    EXPECT_EQ(read.error().code, ErrorCode::INVALID_CONFIG);
+    return read.error().context;
+  };
+  EXPECT_NE(refusal({{"segment.bytes", "1000"}}).find("segment.bytes"), std::string::npos);
+  EXPECT_NE(refusal({{"log.segment.bytes", "1"}}).find("log.segment.bytes"), std::string::npos);
+  EXPECT_NE(refusal({{"log.retention.hours", "9223372036854775807"}}).find("log.retention.hours"),
+            std::string::npos);
+  EXPECT_NE(refusal({{"log.retention.hours", "soon"}, {"log.retention.ms", "1"}})
+                .find("log.retention.hours"),
+            std::string::npos)
+      << "one that does not count is checked, too";
+  refusal({{"log.cleaner.min.compaction.lag.ms", "9"}, {"log.cleaner.max.compaction.lag.ms", "8"}});
+}
+
 }  // namespace
 }  // namespace oncelog

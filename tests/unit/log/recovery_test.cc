@@ -69,7 +69,7 @@ TEST_F(RecoveryTest, ANewPartitionSaysSo) {
   EXPECT_TRUE(report().was_created);
   EXPECT_TRUE(report().was_clean);
   EXPECT_THAT(test::file_names(directory()),
-              ElementsAre("00000000000000000000.log", "partition.metadata"));
+              ElementsAre(".options", "00000000000000000000.log", "partition.metadata"));
 }
 
 TEST_F(RecoveryTest, ACleanEndGivesTheSameAnswersAgain) {

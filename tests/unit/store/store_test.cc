@@ -116,6 +116,15 @@ TEST_F(StoreTest, ListsThePartitionsThatLieInIt) {
               ElementsAre(TopicPartition{"t", 0}, TopicPartition{"u", 3}));
 }
 
+TEST_F(StoreTest, APartitionMadeInADirectoryThatWasThereFindsItsCheckpointsAgain) {
+  std::filesystem::create_directories(directory());  // as an interrupted creation leaves it
+  open();
+  append({.producer_id = 1, .producer_epoch = 0, .sequence = 0});
+  value_of(log_->checkpoint());
+  crash_and_open();
+  EXPECT_EQ(report().replayed_from, Offset(1));
+}
+
 TEST_F(StoreTest, NamesThatKafkaWouldNotTakeAreRefused) {
   open_store();
   const auto before = test::file_names(store_path());
