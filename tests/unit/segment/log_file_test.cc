@@ -36,7 +36,7 @@ class LogFileTest : public testing::Test {
     ++next_;
     return {};
   }
-  [[nodiscard]] std::int64_t file_bytes() { return value_of(log_.file()->size()); }
+  [[nodiscard]] std::int64_t file_bytes() { return value_of(value_of(log_.file())->size()); }
   void expect_reads() {
     for (std::size_t from = 0; from <= all_.size(); from += 19) {
       Buffer bytes(all_.size());
@@ -100,7 +100,7 @@ TEST_F(LogFileTest, WithoutARingEachAppendIsAWrite) {
   const Buffer batch = make_batch();
   const Bytes bytes = batch;
   ASSERT_THAT(plain.append({&header, 1}, {&bytes, 1}, 0, Level::kWritten), Succeeds());
-  EXPECT_EQ(value_of(plain.file()->size()), std::ssize(batch));
+  EXPECT_EQ(value_of(value_of(plain.file())->size()), std::ssize(batch));
 }
 
 TEST_F(LogFileTest, AFailedDrainKeepsEverythingAndIsTriedAgain) {

@@ -72,7 +72,7 @@ TEST_F(OpenFilesTest, OneThatHoldsUnstoredBytesStaysOpen) {
   write(*also, "abc");
   const auto more = make("more");
   EXPECT_TRUE(pool_->is_over());
-  EXPECT_THAT(unstored->sync(), Succeeds());
+  for (const auto& file : {unstored, also, more}) EXPECT_THAT(file->sync(), Succeeds());
   const auto next = make_stored("next");
   EXPECT_FALSE(pool_->is_over());
 }
