@@ -114,14 +114,13 @@ class OpenMany {
   }
 
   void report_until_done() {
+    const auto is_done = [&] { return done_count_ == tasks_.size(); };
     std::unique_lock lock(mutex_);
-    while (done_count_ < tasks_.size()) {
+    do {
       lock.unlock();
       options_.on_progress(progress());
       lock.lock();
-      all_done_.wait_for(lock, options_.progress_interval,
-                         [&] { return done_count_ == tasks_.size(); });
-    }
+    } while (!all_done_.wait_for(lock, options_.progress_interval, is_done));
   }
 
   /// What has been read twice, or could not be, must not show: all of a partition is done once it
