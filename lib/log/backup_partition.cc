@@ -195,7 +195,8 @@ class PartitionCopier {
 
   /// The indexes up to the end of the copy, as a clean close would leave them.
   Result<void> write_indexes_of_last(const Segment& last, std::int64_t bytes) {
-    segment::IndexBuilder builder(last.base_offset(), state_.config.read());
+    const TopicConfig config = state_.config.read();  // which the builder looks at until its end
+    segment::IndexBuilder builder(last.base_offset(), config);
     segment::HeaderWalk walk(*last.log_file(), last.log_path(), 0, bytes);
     while (true) {
       ONCELOG_TRY_ASSIGN(const std::optional<record::BatchHeader> header, walk.next());

@@ -96,7 +96,8 @@ class Scanner {
       return fail(ErrorCode::KAFKA_STORAGE_ERROR, path, ": ", file_bytes, " bytes, at most ",
                   kSegmentBytesMax, " are possible");
     }
-    IndexBuilder builder(base, state_.config.read(), bases_.front());
+    const TopicConfig config = state_.config.read();  // which the builder looks at until its end
+    IndexBuilder builder(base, config, bases_.front());
     ONCELOG_TRY(builder.load_stored(state_.environment.vfs, state_.directory));
     scan_.end = base;
     BatchScan batches(*file, {.begin = 0, .end = file_bytes});

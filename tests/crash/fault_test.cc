@@ -3,6 +3,8 @@
 #include <gtest/gtest.h>
 
 #include <cerrno>
+#include <map>
+#include <string>
 
 #include "oncelog/inspect.h"
 #include "support/files.h"
@@ -252,11 +254,15 @@ TEST_F(FaultTest, ReadThatFailsHarmsNothing) {
 TEST_F(FaultTest, OpenThatFailsCanBeRepeated) {
   open();
   append_three();
-  for (const IoCall call :
-       {IoCall::kOpen, IoCall::kRead, IoCall::kList, IoCall::kSync, IoCall::kStatus}) {
+  const std::map<IoCall, std::string> paths{{IoCall::kOpen, ".log"},
+                                            {IoCall::kRead, ".log"},
+                                            {IoCall::kList, "/t-0"},
+                                            {IoCall::kSync, "/t-0"},
+                                            {IoCall::kStatus, ".log"}};
+  for (const auto& [call, path] : paths) {
     crash();
     store_ = value_of(Store::open(store_path(), store_options_));
-    plan().add({.call = call, .path_part = "/t-0"});
+    plan().add({.call = call, .path_part = path});
     EXPECT_FALSE(try_open());
     plan().clear();
     EXPECT_THAT(try_open(), Succeeds());
