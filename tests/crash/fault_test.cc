@@ -258,7 +258,7 @@ TEST_F(FaultTest, OpenThatFailsCanBeRepeated) {
                                             {IoCall::kRead, ".log"},
                                             {IoCall::kList, "/t-0"},
                                             {IoCall::kSync, "/t-0"},
-                                            {IoCall::kStatus, ".log"}};
+                                            {IoCall::kStatus, ".tail"}};
   for (const auto& [call, path] : paths) {
     crash();
     store_ = value_of(Store::open(store_path(), store_options_));
