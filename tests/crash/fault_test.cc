@@ -255,15 +255,15 @@ TEST_F(FaultTest, OpenThatFailsCanBeRepeated) {
   open();
   append_three();
   const std::map<IoCall, std::string> paths{{IoCall::kOpen, ".log"},
-                                            {IoCall::kRead, ".log"},
+                                            {IoCall::kRead, "leader-epoch"},
                                             {IoCall::kList, "/t-0"},
                                             {IoCall::kSync, "/t-0"},
-                                            {IoCall::kStatus, ".tail"}};
+                                            {IoCall::kStatus, "leader-epoch"}};
   for (const auto& [call, path] : paths) {
     crash();
     store_ = value_of(Store::open(store_path(), store_options_));
     plan().add({.call = call, .path_part = path});
-    EXPECT_FALSE(try_open());
+    EXPECT_FALSE(try_open()) << path;
     plan().clear();
     EXPECT_THAT(try_open(), Succeeds());
     EXPECT_EQ(log_->ends().log_end, Offset(3));
