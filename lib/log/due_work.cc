@@ -86,9 +86,9 @@ std::string name_passes(const RetentionPlan& plan) {
 }
 
 Result<Found> find_retention(const LogState& state, Timestamp now) {
-  const auto view = state.view.get();
+  const Sight sight = look_at(state);
   ONCELOG_TRY_ASSIGN(const RetentionPlan plan,
-                     plan_retention(state, view->segments, state.published.read().ends, now));
+                     plan_retention(state, sight.view->segments, sight.now.ends, now));
   if (plan.count() == 0) return std::nullopt;
   // Of the other passes the log does not know since when.
   const bool is_by_time = plan.count() == plan.by_time;

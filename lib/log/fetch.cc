@@ -1,8 +1,8 @@
 // fetch.cc: bounds, one region of one segment, the aborted transactions that touch it. Takes no
 // lock.
 //
-// Invariant: a fetch sees ends that were true together, and a list of segments that is at least as
-// new: the writer publishes the list first, the reader takes the ends first.
+// Invariant: a fetch sees ends that were true together, and the list of segments that goes with them
+// or has grown at its end since (look_at).
 #include <algorithm>
 
 #include "log/log_state.h"
@@ -126,8 +126,7 @@ Result<Fetched> PartitionLog::fetch_when_there(Offset from, const FetchOptions& 
     if (state_->is_closed_for_readers.load()) {
       return fail(ErrorCode::MISUSE, state_->directory, ": the log is closed");
     }
-    const Positioned now = state_->published.read();
-    const std::shared_ptr<const LogView> view = state_->view.get();
+    const auto [now, view] = log::look_at(*state_);
     if (from < now.ends.log_start || from > now.ends.log_end) {
       return fail(ErrorCode::OFFSET_OUT_OF_RANGE, "fetch: offset ", from, " is outside [",
                   now.ends.log_start, ", ", now.ends.log_end, "]");

@@ -147,10 +147,9 @@ Result<OffsetFound> PartitionLog::list_offsets(Timestamp timestamp, Isolation is
     if (state_->is_closed_for_readers.load()) {
       return fail(ErrorCode::MISUSE, state_->directory, ": the log is closed");
     }
-    const LogEnds ends = state_->published.read().ends;
-    const std::shared_ptr<const LogView> view = state_->view.get();
+    const auto [now, view] = log::look_at(*state_);
     auto found =
-        look_up(*view, ends, {timestamp, isolation}, state_->environment.store.decompression);
+        look_up(*view, now.ends, {timestamp, isolation}, state_->environment.store.decompression);
     // A truncation shows before it cuts files: what it has cut is no damage.
     if (found || !log::is_outdated(*state_, view)) return found;
   }

@@ -56,6 +56,18 @@ Result<Timestamp> largest_timestamp(const LogState& state, const segment::Segmen
   return status ? Timestamp(status->modified_ms) : state.environment.clock.now();
 }
 
+Sight look_at(const LogState& state) {
+  while (true) {
+    const std::int64_t ended = state.reshapes.ended();
+    // The writer publishes the list first, the reader takes the ends first.
+    Sight sight;
+    sight.now = state.published.read();
+    sight.view = state.view.get();
+    if (state.reshapes.begun() == ended) return sight;
+    std::this_thread::yield();
+  }
+}
+
 bool is_outdated(const LogState& state, const std::shared_ptr<const LogView>& view) {
   if (state.view.get() != view) return true;
   const bool is_to_change = std::ranges::any_of(

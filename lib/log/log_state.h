@@ -131,6 +131,7 @@ struct LogState {
   // ---- read by anyone, without a lock; moved under writer_mutex, if no other is named
   PublishedOffsets published;
   PublishedView view;
+  ReshapeCount reshapes;
   PublishedConfig config;
   std::atomic<std::int64_t> durable_end{0};     ///< moved under file_mutex, too
   std::atomic<std::int64_t> recovery_point{0};  ///< persistent; moved under file_mutex
@@ -208,6 +209,14 @@ Result<void> poison_unless_full(LogState& state, Result<void> result);
     const std::vector<LeaderEpochStart>& epochs);
 /// Largest record time, or when the file was last written if no record has one (12.4).
 Result<Timestamp> largest_timestamp(const LogState& state, const segment::Segment& one);
+/// What a reader sees of the log.
+struct Sight {
+  Positioned now{};
+  std::shared_ptr<const LogView> view{};
+};
+/// Ends that were true together, and a list of segments that is the same or has grown at its end
+/// since. Takes no lock; waits for a change of the list to be over, which is some stores of memory.
+[[nodiscard]] Sight look_at(const LogState& state);
 /// Whether something that was looked up in this view has failed because its files have gone
 /// meanwhile: then there is a newer view, or will be at once.
 [[nodiscard]] bool is_outdated(const LogState& state, const std::shared_ptr<const LogView>& view);

@@ -4,6 +4,7 @@
 
 #include <array>
 #include <atomic>
+#include <cstdint>
 #include <memory>
 #include <thread>
 #include <vector>
@@ -54,6 +55,32 @@ class PublishedView {
   };
   mutable std::array<Slot, 2> slots_{};
   std::atomic<std::size_t> current_{0};
+};
+
+/// Tells a reader, who takes the ends and then the list of segments, whether the two belong
+/// together: counts the changes of the list other than at its end, when they begin to show and when
+/// the ends do, too. Changed under the writer lock.
+class ReshapeCount {
+ public:
+  [[nodiscard]] std::int64_t begun() const { return begun_.load(); }
+  [[nodiscard]] std::int64_t ended() const { return ended_.load(); }
+
+ private:
+  friend class Reshaping;
+  std::atomic<std::int64_t> begun_{0};
+  std::atomic<std::int64_t> ended_{0};
+};
+
+/// Such a change, for as long as list and ends may differ: no reader looks at the log meanwhile.
+class Reshaping {
+ public:
+  explicit Reshaping(ReshapeCount& count) : count_(count) { count_.begun_.fetch_add(1); }
+  ~Reshaping() { count_.ended_.fetch_add(1); }
+  Reshaping(const Reshaping&) = delete;
+  Reshaping& operator=(const Reshaping&) = delete;
+
+ private:
+  ReshapeCount& count_;
 };
 
 }  // namespace oncelog::log

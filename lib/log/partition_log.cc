@@ -42,8 +42,8 @@ std::vector<LeaderEpochStart> PartitionLog::leader_epochs() const {
 }
 
 LeaderEpochEnd PartitionLog::epoch_end(LeaderEpoch epoch) const {
-  const Offset log_end = state_->published.read().ends.log_end;
-  return log::end_of_epoch(state_->view.get()->epochs, epoch, log_end);
+  const log::Sight sight = log::look_at(*state_);
+  return log::end_of_epoch(sight.view->epochs, epoch, sight.now.ends.log_end);
 }
 
 // An epoch without a batch is in no log bytes: its file must be on stable storage before anything

@@ -61,7 +61,9 @@ void apply_removal(LogState& state, std::size_t count) {
   std::erase_if(state.closed_unsynced,
                 [&](const auto& segment) { return segment->base_offset() < first_base; });
   state.segments.erase(state.segments.begin(), end);
-  state.view.publish(make_view(state, nullptr, state.epochs.entries()));
+  auto view = make_view(state, nullptr, state.epochs.entries());
+  const Reshaping reshaping(state.reshapes);
+  state.view.publish(std::move(view));
 }
 
 /// The last of them holds the batch by which a checkpoint may be known: it must not go before the

@@ -181,7 +181,9 @@ class Swapper {
       state_.last_batch.reset();
       if (end.left) state_.last_batch = LastBatch{anchor_of(end.left), end.left->next_offset()};
     }
-    state_.view.publish(make_view(state_, nullptr, state_.epochs.entries()));
+    auto view = make_view(state_, nullptr, state_.epochs.entries());
+    const Reshaping reshaping(state_.reshapes);
+    state_.view.publish(std::move(view));
   }
 
   LogState& state_;

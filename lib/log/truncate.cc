@@ -147,6 +147,7 @@ Result<void> cut_files(LogState& state, std::span<const std::shared_ptr<Segment>
 }
 
 void apply_cut(LogState& state, Cut& cut, Offset to) {
+  const Reshaping reshaping(state.reshapes);
   state.metrics.truncations.add(1);
   state.cut_count.fetch_add(1);
   state.segments = cut.view->segments;
@@ -245,7 +246,9 @@ Result<void> restart_log(LogState& state, Offset at) {
   state.offsets = LogOffsets(at, at);
   state.durable_end.store(at.value());
   state.recovery_point.store(at.value());
-  state.view.publish(make_view(state, nullptr, {}));
+  auto view = make_view(state, nullptr, {});
+  const Reshaping reshaping(state.reshapes);
+  state.view.publish(std::move(view));
   move_high_watermark(state, at);
   return {};
 }
