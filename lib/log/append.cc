@@ -142,7 +142,6 @@ void apply(LogState& state, WritePlan& plan, std::span<const BatchHeader> header
 struct AppendOutcome {
   Appended appended{};
   bool has_rolled = false;
-  bool has_gap = false;  ///< the new segment does not begin where the log ended
 };
 
 Result<AppendOutcome> check_write_apply(LogState& state, CheckedBatch& batch,
@@ -187,12 +186,12 @@ Result<AppendOutcome> check_write_apply(LogState& state, CheckedBatch& batch,
 Result<Appended> finish(LogState& state, const AppendOutcome& outcome, Level level) {
   Appended appended = outcome.appended;
   const Offset end = appended.last_offset + 1;
-  if (log::is_flush_due(state, outcome.has_rolled) &&
-      (outcome.has_gap || !log::leave_to_thread(state))) {
+  const bool has_gap = log::has_unsaved_gap(state);
+  if (has_gap || (log::is_flush_due(state, outcome.has_rolled) && !log::leave_to_thread(state))) {
     const auto flushed = log::sync_log(state, log::SyncScope::kRecoveryPoint, end);
-    // The batch is stored: a flush that only lacked space is done later, and not its failure. But a
-    // gap in front of a new segment is believed by recovery only below the recovery point.
-    if (!flushed && (outcome.has_gap || flushed.error().code == ErrorCode::PARTITION_POISONED)) {
+    // The batch is stored: a flush that only lacked space is done later, and not its failure. But
+    // an open would not find what lies behind a gap.
+    if (!flushed && (has_gap || flushed.error().code == ErrorCode::PARTITION_POISONED)) {
       return std::unexpected(flushed.error());
     }
   }
@@ -335,15 +334,13 @@ Result<AppendOutcome> check_write_apply_received(LogState& state,
   ONCELOG_TRY(log::read_producers(state, lock, headers));
   ONCELOG_TRY_ASSIGN(auto epochs, check_received(state, batches, options));
   ONCELOG_TRY_ASSIGN(WritePlan plan, plan_write(state, extent, now, std::move(epochs)));
-  const bool has_gap = plan.rolled != nullptr && extent.first_offset > state.offsets.log_end();
 
   ONCELOG_TRY(write(state, plan, headers, parts, level));
 
   apply(state, plan, headers);
   return AppendOutcome{
       {extent.first_offset, extent.last_offset, false, kNoTimestamp, state.offsets.log_start()},
-      plan.rolled != nullptr,
-      has_gap};
+      plan.rolled != nullptr};
 }
 
 }  // namespace

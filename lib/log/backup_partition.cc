@@ -72,6 +72,10 @@ class PartitionCopier {
     // opened it anew may cut it without a word here.
     const bool has_been_cut = state_.cut_count.load() != extent_.cut_count;
     if (has_been_cut || state_.is_closed_for_readers.load()) return std::nullopt;
+    // Nor what was removed or compacted before it was opened again.
+    const bool has_gone = std::ranges::any_of(
+        pending_, [](const PendingCopy& copy) { return copy.from->is_retired(); });
+    if (!copied && has_gone) return std::nullopt;
     ONCELOG_TRY(copied);
     ONCELOG_TRY(sync_all());
     return backup_;
@@ -331,6 +335,7 @@ Result<void> remove_files_of(Vfs& vfs, const std::string& directory) {
 }  // namespace
 
 Result<PartitionBackup> back_up_partition(LogState& state, const BackupTarget& target) {
+  const TellsEnds tells(state);
   ONCELOG_TRY_ASSIGN(const auto whole, PartitionCopier(state, target).run_beside_others());
   if (whole) return *whole;
   ONCELOG_TRY(remove_files_of(state.environment.vfs, target.directory));

@@ -16,6 +16,9 @@ struct PartitionCheckpoint {
   std::optional<Offset> log_start{};
   std::optional<Offset> high_watermark{};
   std::optional<Offset> cleaner{};  ///< first dirty offset: where the next compaction begins
+  /// To be saved: what was saved before would do after a crash, too, it would take longer only. So
+  /// it may be written together with that of other partitions.
+  bool can_wait = false;
 };
 
 /// What our own record of a clean close says of one partition.
@@ -30,7 +33,7 @@ struct CleanEnd {
 };
 
 /// Implemented by the store. Thread-safe. What has been saved is on stable storage when a call
-/// returns.
+/// returns, but for what can wait.
 class CheckpointKeeper {
  public:
   virtual ~CheckpointKeeper() = default;

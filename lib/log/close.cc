@@ -87,6 +87,7 @@ void abandon_log(LogState& state) {
     const std::scoped_lock files(state.file_mutex);
     const std::scoped_lock lock(state.writer_mutex);
     state.is_closed = true;
+    state.is_closed_for_readers.store(true);
     // Their names may be another log's from now on.
     for (const auto& one : state.segments) one->retire();
   }
@@ -94,7 +95,6 @@ void abandon_log(LogState& state) {
     const std::unique_lock snapshots(state.snapshots_mutex);
     state.snapshots.reset();  // it lives in the store
   }
-  state.is_closed_for_readers.store(true);
   {
     const std::scoped_lock lock(state.wait_mutex);
   }

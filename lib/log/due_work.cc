@@ -231,8 +231,11 @@ Result<MaintenanceReport> run_flush(LogState& state) {
 Result<MaintenanceReport> run_checkpoint(LogState& state) {
   const std::scoped_lock maintenance(state.maintenance_mutex);
   if (!find_checkpoint(state)) return not_due();
+  const std::optional<Offset> before = state.saved_at;
+  const bool has_changes = state.changed_producer_bytes.load() > 0;
   ONCELOG_TRY_ASSIGN(const Offset at, checkpoint_producers(state));
-  return done(1, "the checkpoint is at offset " + std::to_string(at.value()));
+  return done(has_changes || before != at ? 1 : 0,
+              "the checkpoint is at offset " + std::to_string(at.value()));
 }
 
 Result<MaintenanceReport> run_retention(PartitionLog& log) {
@@ -296,6 +299,7 @@ Result<MaintenanceReport> run_scrub(LogState& state, const RunOptions& run) {
 
 Result<MaintenanceReport> run_due_work(LogState& state, PartitionLog& log, MaintenanceKind kind,
                                        const RunOptions& options) {
+  const TellsEnds tells(state);
   switch (kind) {
     case MaintenanceKind::kFlush:
       return run_flush(state);

@@ -1,8 +1,8 @@
 // fetch.cc: bounds, one region of one segment, the aborted transactions that touch it. Takes no
 // lock.
 //
-// Invariant: a fetch sees ends that were true together, and the list of segments that goes with them
-// or has grown at its end since (look_at).
+// Invariant: a fetch sees ends that were true together, and the list of segments that goes with
+// them or has grown at its end since (look_at).
 #include <algorithm>
 
 #include "log/log_state.h"
@@ -132,7 +132,7 @@ Result<Fetched> PartitionLog::fetch_when_there(Offset from, const FetchOptions& 
                   now.ends.log_start, ", ", now.ends.log_end, "]");
     }
     auto found = fetch_now(*view, now, from, options);
-    // A truncation under way cuts files before it shows: what it has cut is no damage.
+    // Its files may have been cut, or have gone, meanwhile.
     if (!found && log::is_outdated(*state_, view)) continue;
     ONCELOG_TRY_ASSIGN(Fetched fetched, std::move(found));
     fetched.ends.durable_end = std::min(Offset(state_->durable_end.load()), now.ends.log_end);

@@ -28,6 +28,7 @@ struct Capture {
   std::shared_ptr<segment::Segment> active{};
   std::optional<std::vector<LeaderEpochStart>> epochs{};  ///< if the file is behind
   bool has_new_names = false;
+  bool has_unsaved_gap = false;
   Offset end{};
   Offset reopen_end{};  ///< the recovery point to be
   std::int64_t appended_bytes = 0;
@@ -42,6 +43,7 @@ Result<Capture> capture(LogState& state) {
   now.active = state.active();
   if (state.are_epochs_unwritten) now.epochs = state.epochs.entries();
   now.has_new_names = state.is_directory_unsynced;
+  now.has_unsaved_gap = has_unsaved_gap(state);
   now.end = state.offsets.log_end();
   now.reopen_end = state.reopen_end();
   now.appended_bytes = state.appended_bytes.load();
@@ -106,23 +108,35 @@ bool is_flush_due(const LogState& state, bool has_rolled, std::optional<Timestam
 
 namespace {
 
+/// Requires file_mutex.
+Result<void> save_recovery_point(LogState& state, const Capture& now,
+                                 std::optional<Offset> high_watermark) {
+  // Unless there is a gap, a crash before it is written costs no more than a longer recovery.
+  const PartitionCheckpoint checkpoint{.recovery_point = now.reopen_end,
+                                       .high_watermark = high_watermark,
+                                       .can_wait = !now.has_unsaved_gap};
+  ONCELOG_TRY(
+      poison_unless_full(state, state.environment.checkpoints.save(state.name, checkpoint)));
+  state.recovery_point.store(now.reopen_end.value());
+  return {};
+}
+
 Result<void> sync_and_note(LogState& state, SyncScope scope, Offset needed) {
   const std::scoped_lock files(state.file_mutex);
   if (scope == SyncScope::kLog && Offset(state.durable_end.load()) >= needed) return {};
   ONCELOG_TRY_ASSIGN(const Capture now, capture(state));
+  if (now.has_unsaved_gap) scope = SyncScope::kRecoveryPoint;
   ONCELOG_TRY(write_files(state, now, scope));
   {
     const base::Stopwatch stopwatch(state.metrics.sync_time);
     ONCELOG_TRY(poison_if_failed(state, sync_files(state, now, scope)));
   }
+  if (now.has_unsaved_gap) ONCELOG_TRY(save_recovery_point(state, now, {}));  // else none durable
   apply_sync(state, now, scope);
   if (scope == SyncScope::kLog) return {};
   // Read now: where it follows the durable end, this sync has moved it.
-  const PartitionCheckpoint checkpoint{
-      now.reopen_end, {}, state.published.read().ends.high_watermark};
-  ONCELOG_TRY(
-      poison_unless_full(state, state.environment.checkpoints.save(state.name, checkpoint)));
-  state.recovery_point.store(now.reopen_end.value());
+  const Offset high_watermark = state.published.read().ends.high_watermark;
+  ONCELOG_TRY(save_recovery_point(state, now, high_watermark));
   state.flushed_bytes.store(now.appended_bytes);
   state.last_flush_ms.store(state.environment.clock.now().value());
   return {};
@@ -139,16 +153,22 @@ Result<void> sync_log(LogState& state, SyncScope scope, Offset needed) {
 namespace {
 
 /// Whom the last sync was for come back at once, as a rule, and a sync for each half of them costs
-/// all more than a short wait. It ends when nobody comes for a sixteenth of a sync.
+/// all more than a short wait. It ends when nobody comes for a sixteenth of a sync, and after a
+/// whole one.
 void await_last_group(const LogState& state) {
   using Clock = std::chrono::steady_clock;
   const std::int64_t awaited = state.synced_arrivals + state.last_group;
   std::int64_t seen = state.sync_arrivals.load();
-  Clock::time_point came = Clock::now();
-  while (seen < awaited && Clock::now() - came < state.last_sync_time / 16) {
+  constexpr std::chrono::nanoseconds kSyncTimeMax = std::chrono::milliseconds(50);
+  const auto sync_time = std::min(state.last_sync_time, kSyncTimeMax);  // a stall is no measure
+  const Clock::time_point begin = Clock::now();
+  Clock::time_point came = begin;
+  Clock::time_point now = begin;
+  while (seen < awaited && now - came < sync_time / 16 && now - begin < sync_time) {
     std::this_thread::yield();
+    now = Clock::now();
     const std::int64_t arrivals = state.sync_arrivals.load();
-    if (arrivals > seen) came = Clock::now();
+    if (arrivals > seen) came = now;
     seen = arrivals;
   }
 }
@@ -181,7 +201,10 @@ Result<void> sync_with_others(LogState& state, Offset needed, std::optional<Dead
       state.sync_ended.notify_all();
       lock.unlock();
       tell_durable(state, state.poison.check());
-      return synced;
+      ONCELOG_TRY(synced);
+      if (is_durable()) return {};
+      return fail(ErrorCode::OFFSET_OUT_OF_RANGE, "offset ", needed, " is above the durable end ",
+                  state.durable_end.load(), ": the log was truncated meanwhile");
     }
     if (!deadline) {
       state.sync_ended.wait(lock);

@@ -150,7 +150,7 @@ Result<OffsetFound> PartitionLog::list_offsets(Timestamp timestamp, Isolation is
     const auto [now, view] = log::look_at(*state_);
     auto found =
         look_up(*view, now.ends, {timestamp, isolation}, state_->environment.store.decompression);
-    // A truncation shows before it cuts files: what it has cut is no damage.
+    // Its files may have been cut, or have gone, meanwhile.
     if (found || !log::is_outdated(*state_, view)) return found;
   }
 }

@@ -69,10 +69,10 @@ Sight look_at(const LogState& state) {
 }
 
 bool is_outdated(const LogState& state, const std::shared_ptr<const LogView>& view) {
-  if (state.view.get() != view) return true;
+  if (state.view.get() != view || state.is_closed_for_readers.load()) return true;
   const bool is_to_change = std::ranges::any_of(
       view->segments, [](const auto& segment) { return segment->is_retired(); });
-  if (!is_to_change || !state.poison.check() || state.is_closed_for_readers.load()) return false;
+  if (!is_to_change || !state.poison.check()) return false;
   std::this_thread::yield();
   return true;
 }
@@ -95,6 +95,8 @@ void reserve_roll(LogState& state) {
 void apply_roll(LogState& state, const std::shared_ptr<segment::Segment>& next,
                 std::vector<segment::OpenTransaction> open_transactions) noexcept {
   state.metrics.rolls.add(1);
+  const Offset base = next->base_offset();
+  if (base > state.reopen_end()) state.gap_base.store(base.value());
   state.active()->finish_time_index();
   state.active()->set_open_transactions(std::move(open_transactions));
   state.closed_unsynced.push_back(state.active());

@@ -135,6 +135,9 @@ struct LogState {
   PublishedConfig config;
   std::atomic<std::int64_t> durable_end{0};     ///< moved under file_mutex, too
   std::atomic<std::int64_t> recovery_point{0};  ///< persistent; moved under file_mutex
+  /// Base of the newest segment that does not begin where the log before it ended: an open believes
+  /// in it, and in all behind it, only below the recovery point.
+  std::atomic<std::int64_t> gap_base{0};
   std::atomic<std::int64_t> appended_bytes{0};  ///< since the log was opened
   std::atomic<std::int64_t> cut_count{0};       ///< times that an end came down: file_mutex, too
   std::atomic<std::int64_t> flushed_bytes{0};   ///< of these, below the recovery point: file_mutex
@@ -218,7 +221,7 @@ struct Sight {
 /// since. Takes no lock; waits for a change of the list to be over, which is some stores of memory.
 [[nodiscard]] Sight look_at(const LogState& state);
 /// Whether something that was looked up in this view has failed because its files have gone
-/// meanwhile: then there is a newer view, or will be at once.
+/// meanwhile: then there is a newer view, or will be at once, or the log is closed.
 [[nodiscard]] bool is_outdated(const LogState& state, const std::shared_ptr<const LogView>& view);
 /// An empty segment that may become the active one, with the log's ring. Nothing is synced.
 Result<std::shared_ptr<segment::Segment>> create_segment(const LogState& state, Offset base);
@@ -264,6 +267,12 @@ Result<void> drain_ring(LogState& state);
 /// As drain_ring, and nothing that the ring ever held comes back: before the log is cut. Requires
 /// writer_mutex.
 Result<void> empty_ring(LogState& state);
+
+/// Whether a crash would take what was appended last, though it is in the files: the recovery point
+/// must be persistent before any of that is acknowledged.
+[[nodiscard]] inline bool has_unsaved_gap(const LogState& state) {
+  return state.gap_base.load() > state.recovery_point.load();
+}
 
 /// How much of the state a sync makes persistent.
 enum class SyncScope : std::uint8_t {

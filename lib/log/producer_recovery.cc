@@ -33,15 +33,17 @@ Result<std::int64_t> position_hint(const LogState& state, Offset base, Offset of
   return above == entries.begin() ? 0 : std::int64_t{std::prev(above)->position};
 }
 
-/// The last of the batches in a segment that begin below `offset`, from this position on; whatever
-/// is in the way is for the scan to say.
-std::optional<BatchHeader> walk_below(const File& file, const std::string& path, std::int64_t begin,
-                                      std::int64_t end, Offset offset) {
+/// The last of the batches in a segment that begin below `offset`, from this position on; damage
+/// in the way is for the scan to say.
+Result<std::optional<BatchHeader>> walk_below(const File& file, const std::string& path,
+                                              std::int64_t begin, std::int64_t end, Offset offset) {
   if (begin < 0 || begin >= end) return std::nullopt;
   segment::HeaderWalk walk(file, path, begin, end);
   std::optional<BatchHeader> last;
   while (true) {
-    const auto header = walk.next();
+    auto header = walk.next();
+    // What cannot be read now may say otherwise to another open: nobody is forgotten for it.
+    if (!header && header.error().os_errno != 0) return std::unexpected(std::move(header).error());
     if (!header || !*header || (*header)->base_offset >= offset) return last;
     // A torn tail may be a batch of long ago.
     if (last && (*header)->base_offset < last->next_offset()) return last;
@@ -65,7 +67,7 @@ Result<std::optional<BatchHeader>> find_last_below(const LogState& state,
     if (from == WalkFrom::kHint) {
       ONCELOG_TRY_ASSIGN(begin, position_hint(state, bases[i], Offset(offset.value() - 1)));
     }
-    const auto found = walk_below(*file, path, begin, bytes, offset);
+    ONCELOG_TRY_ASSIGN(const auto found, walk_below(*file, path, begin, bytes, offset));
     if (found) return found;
   }
   return std::nullopt;
@@ -119,6 +121,7 @@ Result<void> restore_checkpoint(LogState& state, const std::vector<Offset>& base
       continue;
     }
     auto table = open_table(*state.snapshots, info.offset);
+    if (!table && table.error().os_errno != 0) return std::unexpected(std::move(table).error());
     if (!table) {
       state.report.warnings.push_back(table.error().text());
       return {};

@@ -56,7 +56,8 @@ Result<void> create_partition(LogState& state, Offset base) {
   ONCELOG_TRY(active->sync());
   ONCELOG_TRY(vfs.sync_directory(state.directory));
   ONCELOG_TRY(vfs.sync_directory(state.directory + "/.."));
-  ONCELOG_TRY(state.environment.checkpoints.save(state.name, {base, {}, base}));
+  ONCELOG_TRY(state.environment.checkpoints.save(
+      state.name, {.recovery_point = base, .high_watermark = base, .can_wait = true}));
   state.segments = {active};
   state.report.was_created = true;
   return {};
@@ -108,6 +109,10 @@ Result<LogScan> scan_from_checkpoint(LogState& state, const OpenRequest& request
   ScanOptions options;
   options.epochs_from = epochs_from;
   options.recovery_point = trust.recovery_point;
+  // All below the log start was durable when that was saved; a removal that was interrupted may
+  // have left some of it.
+  options.gaps_legal_to =
+      std::max(trust.recovery_point, request.checkpoint.log_start.value_or(Offset(0)));
   options.keep_from = keep_from(request);
   options.is_clean_end = trust.is_clean;
   options.believes_seals = trust.is_point_known && !request.has_foreign_writes;
@@ -427,7 +432,8 @@ Result<void> recover(LogState& state, const OpenRequest& request, const Director
   ONCELOG_TRY(settle_epochs(state, log_start, end));
   if (!trust.is_clean) {
     ONCELOG_TRY(state.environment.vfs.sync_directory(state.directory));
-    ONCELOG_TRY(state.environment.checkpoints.save(state.name, {end, {}, {}}));
+    ONCELOG_TRY(
+        state.environment.checkpoints.save(state.name, {.recovery_point = end, .can_wait = true}));
   }
 
   publish(state, request, log_start, end);

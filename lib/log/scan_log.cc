@@ -160,7 +160,8 @@ class Scanner {
         note_damage(index, batches.batch_position(), std::move(reason));
         return {};
       }
-      if (const auto applied = apply_batch(*batch, header, builder); !applied) {
+      if (auto applied = apply_batch(*batch, header, builder); !applied) {
+        if (applied.error().os_errno != 0) return applied;  // of the producers' state
         // Its CRC is right, so this is no damage of the disk: no log of ours or Kafka's has it, and
         // nothing is cut.
         return fail(ErrorCode::KAFKA_STORAGE_ERROR, state_.directory, ": refused to open: ",
@@ -186,7 +187,7 @@ class Scanner {
       return "the segment's base lies below the end " + std::to_string(scan_.end.value()) +
              " of the segment before";
     }
-    const bool is_gap_suspect = index > 0 && base > scan_.end && base > options_.recovery_point;
+    const bool is_gap_suspect = index > 0 && base > scan_.end && base > options_.gaps_legal_to;
     if (!is_gap_suspect || options_.is_clean_end) return {};
     return "offsets from " + std::to_string(scan_.end.value()) + " up to the segment are missing";
   }

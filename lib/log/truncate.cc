@@ -166,6 +166,8 @@ void apply_cut(LogState& state, Cut& cut, Offset to) {
   state.offsets.truncate(to);
   state.durable_end.store(std::min(state.durable_end.load(), to.value()));
   state.recovery_point.store(std::min(state.recovery_point.load(), state.reopen_end().value()));
+  // Older gaps may be unsaved, too; a recovery point at the last segment is above all of them.
+  state.gap_base.store(std::min(state.gap_base.load(), cut.last->base_offset().value()));
   state.view.publish(std::move(cut.view));
   move_high_watermark(state, state.offsets.high_watermark());
 }
@@ -246,6 +248,7 @@ Result<void> restart_log(LogState& state, Offset at) {
   state.offsets = LogOffsets(at, at);
   state.durable_end.store(at.value());
   state.recovery_point.store(at.value());
+  state.gap_base.store(at.value());
   auto view = make_view(state, nullptr, {});
   const Reshaping reshaping(state.reshapes);
   state.view.publish(std::move(view));

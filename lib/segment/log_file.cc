@@ -93,10 +93,11 @@ Result<bool> LogFile::begin_fill(std::int64_t bytes, std::size_t batches, std::i
 }
 
 Result<void> LogFile::write_file(std::span<const Bytes> parts, std::int64_t position) {
-  const auto written = file_->write_at(parts, position);
+  ONCELOG_TRY_ASSIGN(const PooledFile::Change change, file_->begin_change());
+  const auto written = change->write_at(parts, position);
   if (written) return {};
   reserved_ = 0;
-  if (const auto cut = file_->truncate(position); !cut) {
+  if (const auto cut = change->truncate(position); !cut) {
     Error error{ErrorCode::PARTITION_POISONED, cut.error().os_errno, {}};
     error.context = "write failed (" + written.error().text() + ") and cutting back failed, too (" +
                     cut.error().text() + ")";

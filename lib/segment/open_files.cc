@@ -88,25 +88,42 @@ Result<std::shared_ptr<File>> PooledFile::open_again() const {
   return file;
 }
 
-Result<std::shared_ptr<File>> PooledFile::acquire_to_change() {
-  changes_.fetch_add(1);  // first: whoever closes it looks behind
-  return acquire();
+Result<PooledFile::Change> PooledFile::begin_change() {
+  Change change(*this);  // first: whoever closes it looks behind
+  ONCELOG_TRY_ASSIGN(change.file_, acquire());
+  return change;
 }
 
-void PooledFile::note_stored() { stored_changes_.store(changes_.load()); }
+void PooledFile::note_stored() { stored_changes_.store(changes_ended_.load()); }
 
+bool PooledFile::is_all_stored() const {
+  const std::uint64_t stored = stored_changes_.load();
+  return changes_ended_.load() == stored && changes_begun_.load() == stored;
+}
+
+/// Opened again and retired at once: in between the pool could close it.
 void PooledFile::retire(bool is_held) {
-  if (is_held) std::ignore = acquire();
-  const std::scoped_lock lock(mutex_);
-  is_retired_.store(true);
+  const auto retire_now = [&]() -> Result<void> {
+    const std::scoped_lock lock(mutex_);
+    if (is_held && !file_) {
+      ONCELOG_TRY_ASSIGN(file_, vfs_->open(path_, OpenMode::kWrite));
+      is_open_.store(true);
+    }
+    is_retired_.store(true);
+    return {};
+  };
+  auto retired = retire_now();
+  if (!retired && pool_ && pool_->frees_descriptors(retired.error())) retired = retire_now();
+  is_retired_.store(true);  // also if it cannot be had: who holds it learns that it is gone
 }
 
 bool PooledFile::close_if_stored() {
   const std::unique_lock lock(mutex_, std::try_to_lock);
   if (!lock.owns_lock() || is_retired_.load()) return false;
+  if (!is_all_stored()) return false;  // and is never seen closed
   is_open_.store(false);
   while (readers_.load() != 0) std::this_thread::yield();
-  if (stored_changes_.load() != changes_.load()) {
+  if (!is_all_stored()) {
     is_open_.store(true);
     return false;
   }
@@ -120,8 +137,8 @@ Result<std::size_t> PooledFile::read_at(std::span<std::byte> buffer, std::int64_
 }
 
 Result<void> PooledFile::write_at(std::span<const Bytes> parts, std::int64_t position) {
-  ONCELOG_TRY_ASSIGN(const auto file, acquire_to_change());
-  return file->write_at(parts, position);
+  ONCELOG_TRY_ASSIGN(const Change change, begin_change());
+  return change->write_at(parts, position);
 }
 
 Result<std::int64_t> PooledFile::size() const {
@@ -130,27 +147,32 @@ Result<std::int64_t> PooledFile::size() const {
 }
 
 Result<void> PooledFile::truncate(std::int64_t bytes) {
-  ONCELOG_TRY_ASSIGN(const auto file, acquire_to_change());
-  return file->truncate(bytes);
+  ONCELOG_TRY_ASSIGN(const Change change, begin_change());
+  return change->truncate(bytes);
 }
 
 Result<void> PooledFile::preallocate(std::int64_t bytes) {
-  ONCELOG_TRY_ASSIGN(const auto file, acquire_to_change());
-  return file->preallocate(bytes);
+  ONCELOG_TRY_ASSIGN(const Change change, begin_change());
+  return change->preallocate(bytes);
 }
 
 Result<void> PooledFile::reserve(std::int64_t bytes) {
-  ONCELOG_TRY_ASSIGN(const auto file, acquire_to_change());
-  return file->reserve(bytes);
+  ONCELOG_TRY_ASSIGN(const Change change, begin_change());
+  return change->reserve(bytes);
 }
 
 Result<void> PooledFile::sync() {
-  const std::uint64_t changes = changes_.load();
-  const auto file = present();
+  const std::uint64_t ended = changes_ended_.load();
+  auto file = present();
+  if (!file) {
+    // Who is about to close it may think better of it.
+    const std::scoped_lock lock(mutex_);
+    file = file_;
+  }
   if (!file) return {};
   ONCELOG_TRY(file->sync());
   std::uint64_t stored = stored_changes_.load();
-  while (stored < changes && !stored_changes_.compare_exchange_weak(stored, changes)) {
+  while (stored < ended && !stored_changes_.compare_exchange_weak(stored, ended)) {
   }
   return {};
 }

@@ -9,6 +9,7 @@
 #include <mutex>
 #include <optional>
 #include <string>
+#include <utility>
 
 #include "oncelog/error.h"
 #include "oncelog/io.h"
@@ -62,8 +63,29 @@ class PooledFile final : public File {
   PooledFile(const PooledFile&) = delete;
   PooledFile& operator=(const PooledFile&) = delete;
 
+  /// The file while it is changed: it is not taken for stored, and so not closed, meanwhile. Not
+  /// longer than the PooledFile.
+  class Change {
+   public:
+    explicit Change(PooledFile& pooled) : pooled_(&pooled) { pooled.changes_begun_.fetch_add(1); }
+    ~Change() {
+      if (pooled_ != nullptr) pooled_->changes_ended_.fetch_add(1);
+    }
+    Change(Change&& other) noexcept
+        : pooled_(std::exchange(other.pooled_, nullptr)), file_(std::move(other.file_)) {}
+    Change& operator=(Change&&) = delete;
+    File* operator->() const { return file_.get(); }
+
+   private:
+    friend class PooledFile;
+    PooledFile* pooled_;
+    std::shared_ptr<File> file_{};
+  };
+
   /// The file with its descriptor, opened again if need be.
   Result<std::shared_ptr<File>> acquire() const;
+  /// An error has changed nothing.
+  Result<Change> begin_change();
   /// All that it holds is on stable storage, and its path leads to it: it may be closed from now
   /// on.
   void note_stored();
@@ -94,13 +116,14 @@ class PooledFile final : public File {
  private:
   [[nodiscard]] std::shared_ptr<File> present() const;
   Result<std::shared_ptr<File>> open_again() const;
-  /// For a change: what was stored is no longer all.
-  Result<std::shared_ptr<File>> acquire_to_change();
+  [[nodiscard]] bool is_all_stored() const;
 
   Vfs* const vfs_;  ///< where it is opened again
   const std::string path_;
   const std::shared_ptr<OpenFiles> pool_;
-  std::atomic<std::uint64_t> changes_{1};
+  // stored <= ended <= begun
+  std::atomic<std::uint64_t> changes_begun_{1};  ///< what made it is one
+  std::atomic<std::uint64_t> changes_ended_{1};
   std::atomic<std::uint64_t> stored_changes_{0};
   std::atomic<bool> is_retired_{false};
   mutable std::atomic<bool> was_used_{true};

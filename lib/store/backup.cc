@@ -126,15 +126,16 @@ class StoreBackup {
   }
 
   Result<std::vector<Source>> find_sources() const {
-    const std::scoped_lock lock(store_.mutex_);
+    StoreState::Lock lock(store_.mutex_);
     if (store_.is_closed_) {
       return fail(ErrorCode::MISUSE, store_.directory_, ": the store is closed");
     }
     ONCELOG_TRY_ASSIGN(const std::vector<TopicPartition> present, store_.partitions());
     std::vector<Source> sources;
     for (const TopicPartition& name : present) {
-      ONCELOG_TRY_ASSIGN(Source source, find_source(name));
-      sources.push_back(std::move(source));
+      store_.await_opening(lock, name);
+      ONCELOG_TRY_ASSIGN(auto source, find_source_if_there(name));
+      if (source) sources.push_back(*std::move(source));
     }
     return sources;
   }
@@ -147,6 +148,15 @@ class StoreBackup {
                   ": is not open, and only an open partition can be copied");
     }
     return Source{name, open->second.handle, open->second.state};
+  }
+
+  /// Nothing for one that was deleted since it was seen. Requires the store's mutex.
+  Result<std::optional<Source>> find_source_if_there(const TopicPartition& name) const {
+    ONCELOG_TRY_ASSIGN(const auto status,
+                       vfs_.status(store_.path(segment::partition_directory_name(name))));
+    if (!status) return std::nullopt;
+    ONCELOG_TRY_ASSIGN(Source source, find_source(name));
+    return source;
   }
 
   // ---- write
@@ -229,11 +239,8 @@ class StoreBackup {
     if (error.code != ErrorCode::MISUSE) return std::unexpected(error);
     StoreState::Lock lock(store_.mutex_);
     store_.await_opening(lock, source.name);
-    ONCELOG_TRY_ASSIGN(const auto status,
-                       vfs_.status(store_.path(segment::partition_directory_name(source.name))));
-    if (!status) return std::nullopt;
-    ONCELOG_TRY_ASSIGN(Source now, find_source(source.name));
-    if (now.state == source.state) return std::unexpected(error);
+    ONCELOG_TRY_ASSIGN(auto now, find_source_if_there(source.name));
+    if (now && now->state == source.state) return std::unexpected(error);
     return now;
   }
 

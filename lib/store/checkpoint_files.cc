@@ -62,8 +62,8 @@ Result<void> CheckpointFiles::remove(const TopicPartition& name) {
 }
 
 Result<void> CheckpointFiles::save_entry(Table& table, const TopicPartition& name,
-                                         std::optional<Offset> offset) {
-  if (waiting_.contains(name)) {
+                                         std::optional<Offset> offset, bool waits) {
+  if (waits) {
     const auto before = table.offsets.find(name);
     const bool is_known = !offset || (before != table.offsets.end() && before->second == *offset);
     if (is_known) return {};
@@ -97,10 +97,11 @@ Result<void> CheckpointFiles::write_waiting() {
 Result<void> CheckpointFiles::save(const TopicPartition& name,
                                    const log::PartitionCheckpoint& checkpoint) {
   const std::scoped_lock lock(mutex_);
-  ONCELOG_TRY(save_entry(cleaner_offsets_, name, checkpoint.cleaner));
-  ONCELOG_TRY(save_entry(log_starts_, name, checkpoint.log_start));
-  ONCELOG_TRY(save_entry(high_watermarks_, name, checkpoint.high_watermark));
-  return save_entry(recovery_points_, name, checkpoint.recovery_point);
+  const bool waits = checkpoint.can_wait && waiting_.contains(name);
+  ONCELOG_TRY(save_entry(cleaner_offsets_, name, checkpoint.cleaner, waits));
+  ONCELOG_TRY(save_entry(log_starts_, name, checkpoint.log_start, waits));
+  ONCELOG_TRY(save_entry(high_watermarks_, name, checkpoint.high_watermark, waits));
+  return save_entry(recovery_points_, name, checkpoint.recovery_point, waits);
 }
 
 }  // namespace oncelog::store

@@ -35,7 +35,7 @@ class CheckpointFiles final : public log::CheckpointKeeper {
   [[nodiscard]] log::PartitionCheckpoint find(const TopicPartition& name) const;
   Result<void> save(const TopicPartition& name,
                     const log::PartitionCheckpoint& checkpoint) override;
-  /// While one of many partitions is opened or closed, what is saved of it waits for the next
+  /// While one of many partitions is opened or closed, what can wait of it waits for the next
   /// write, or for write_waiting(): one file for all of them, not one for each. Until then a crash
   /// leaves what was saved before, as it would have in front of the save.
   void set_waits(const TopicPartition& name, bool waits);
@@ -56,7 +56,8 @@ class CheckpointFiles final : public log::CheckpointKeeper {
   /// Writes the file, then takes the offsets over.
   Result<void> write(Table& table, std::map<TopicPartition, Offset> offsets);
   /// Writes the file if the entry is new or other than before, or if the file is uncertain.
-  Result<void> save_entry(Table& table, const TopicPartition& name, std::optional<Offset> offset);
+  Result<void> save_entry(Table& table, const TopicPartition& name, std::optional<Offset> offset,
+                          bool waits);
 
   Vfs& vfs_;
   const std::string directory_;

@@ -185,12 +185,10 @@ void StoreState::tell(const MaintenanceJob& job, const Result<MaintenanceReport>
 
 Result<void> StoreState::start_maintenance() {
   if (options_.maintenance == MaintenanceBy::kCaller) return {};
-  if (options_.maintenance_interval_ms < 1) {
-    return fail(ErrorCode::INVALID_CONFIG, "options: maintenance_interval_ms is ",
-                options_.maintenance_interval_ms);
-  }
-  thread_ = std::make_unique<MaintenanceThread>(
-      *this, std::chrono::milliseconds(options_.maintenance_interval_ms));
+  constexpr std::chrono::milliseconds kIntervalMax = std::chrono::years(1);  // the clock can add it
+  const std::chrono::milliseconds interval(
+      std::min(options_.maintenance_interval_ms, std::int64_t{kIntervalMax.count()}));
+  thread_ = std::make_unique<MaintenanceThread>(*this, interval);
   return thread_->start();
 }
 

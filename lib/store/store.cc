@@ -63,8 +63,29 @@ StoreState::~StoreState() {
   for (auto& [name, partition] : open_) log::abandon_log(*partition.state);
 }
 
+namespace {
+
+/// Before anything is touched: a refused open must not take the record of the clean end away.
+Result<void> check_options(const StoreOptions& options) {
+  ONCELOG_TRY(options.topic_defaults.check());
+  // With none of them there would be work due for ever.
+  const std::pair<std::string_view, std::int64_t> intervals[] = {
+      {"checkpoint_interval_bytes", options.checkpoint_interval_bytes},
+      {"checkpoint_interval_records", options.checkpoint_interval_records},
+      {"maintenance_interval_ms", options.maintenance_interval_ms},
+      {"producer_expiry_interval_ms", options.producer_expiry_interval_ms},
+      {"scrub_interval_ms", options.scrub_interval_ms}};
+  for (const auto& [name, value] : intervals) {
+    if (value < 1) return fail(ErrorCode::INVALID_CONFIG, "options: ", name, " is ", value);
+  }
+  return {};
+}
+
+}  // namespace
+
 Result<std::unique_ptr<StoreState>> StoreState::open(const std::string& directory,
                                                      const StoreOptions& options) {
+  ONCELOG_TRY(check_options(options));
   std::unique_ptr<StoreState> state(new StoreState(directory, options));
   ONCELOG_TRY_ASSIGN(const auto status, state->vfs_.status(directory));
   if (status && !status->is_directory) {
@@ -85,7 +106,6 @@ Result<std::unique_ptr<StoreState>> StoreState::open(const std::string& director
   ONCELOG_TRY_ASSIGN(const auto state_close_record, state->take_clean_end());
   ONCELOG_TRY(state->open_snapshots(state_close_record));
   ONCELOG_TRY(state->finish_deletions());
-  ONCELOG_TRY(state->options_.topic_defaults.check());
   ONCELOG_TRY(state->start_maintenance());
   return state;
 }

@@ -255,7 +255,7 @@ TEST_F(FaultTest, OpenThatFailsCanBeRepeated) {
   open();
   append_three();
   const std::map<IoCall, std::string> paths{{IoCall::kOpen, ".log"},
-                                            {IoCall::kRead, "leader-epoch"},
+                                            {IoCall::kRead, ".log"},
                                             {IoCall::kList, "/t-0"},
                                             {IoCall::kSync, "/t-0"},
                                             {IoCall::kStatus, "leader-epoch"}};

@@ -171,7 +171,8 @@ void ConcurrentVerbs::append_transactions() {
   }
 }
 
-/// A truncation may cut what the next batch would follow: then the transaction ends here.
+/// A truncation may cut what the next batch would follow, or a batch while it is synced: then the
+/// transaction ends here.
 void ConcurrentVerbs::append_one_transaction(ProducerId id) {
   std::int32_t sequence = 0;
   for (int i = 0; i < 4; ++i) {
@@ -185,7 +186,7 @@ void ConcurrentVerbs::append_one_transaction(ProducerId id) {
     const int truncations = acknowledged_.truncations();
     const Level level = (id.value() + i) % 4 == 0 ? Level::kDurable : Level::kWritten;
     const auto stored = log()->append_as_leader(bytes, {.level = level});
-    if (is_refused(stored, {ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER})) return;
+    if (is_refused(stored, {ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER, ErrorCode::OFFSET_OUT_OF_RANGE})) return;
     if (level == Level::kDurable) {
       acknowledged_.add(truncations, stored->base_offset, {id, stored->last_offset});
     }

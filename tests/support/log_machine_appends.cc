@@ -236,7 +236,7 @@ ModelBatch LogMachine::choose_follower_batch(std::minstd_rand& random, Offset ba
   batch.leader_epoch = epoch;
   const auto producers = model_.producers();
   if (one_of(8) != 0) {
-    batch.producer_id = ProducerId(one_of(producer_count_));
+    batch.producer_id = ProducerId(static_cast<std::int64_t>(one_of(producer_count_)));
     const auto known = producers.find(batch.producer_id);
     const bool is_known = known != producers.end();
     int producer_epoch = is_known ? known->second.epoch.value() : static_cast<int>(one_of(3));

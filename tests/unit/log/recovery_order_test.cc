@@ -115,6 +115,47 @@ TEST_F(RecoveryOrderTest, AFollowersGapSurvivesACrash) {
   EXPECT_EQ(report().bytes_cut, 0);
 }
 
+/// A truncation inside a batch has left a gap, which recovery believes below the recovery point only.
+TEST_F(RecoveryOrderTest, NothingBehindAGapIsAcknowledgedBeforeTheRecoveryPointIsThere) {
+  options_.level = Level::kWritten;
+  open();
+  append({.records = 5});
+  append({.records = 5});
+  ASSERT_THAT(log_->truncate_to(Offset(7)), Succeeds());
+  vfs_.plan().add({.call = IoCall::kWrite,
+                   .path_part = "recovery-point",
+                   .is_lasting = true,
+                   .os_errno = ENOSPC});
+  EXPECT_THAT(log_->roll(), FailsWith(ErrorCode::STORAGE_FULL));
+  EXPECT_THAT(log_->append_as_leader(make_batch()), FailsWith(ErrorCode::STORAGE_FULL));
+  EXPECT_THAT(log_->wait_durable(Offset(8)), FailsWith(ErrorCode::STORAGE_FULL));
+  EXPECT_LT(log_->ends().durable_end, Offset(8));
+  vfs_.plan().clear();
+  vfs_.plan().set_skips_syncs(true);
+  EXPECT_EQ(append().base_offset, Offset(8));
+  crash_and_open();
+  EXPECT_EQ(log_->ends().log_end, Offset(9));
+  EXPECT_THAT(report().cuts, testing::IsEmpty());
+}
+
+/// Of several segments that retention removed, a loss of power may bring any back.
+TEST_F(RecoveryOrderTest, AHoleBelowTheLogStartEndsNoLog) {
+  open();
+  for (int i = 0; i < 4; ++i) {
+    append({.records = 5});
+    ASSERT_THAT(log_->roll(), Succeeds());
+  }
+  append({.records = 5});
+  ASSERT_THAT(log_->delete_records(Offset(15)), Succeeds());
+  crash();
+  write_text(store_path() + "/recovery-point-offset-checkpoint", "0\n1\nt 0 0\n");
+  fs::remove(log_path(5));
+  open();
+  EXPECT_EQ(log_->ends().log_start, Offset(15));
+  EXPECT_EQ(log_->ends().log_end, Offset(25));
+  EXPECT_THAT(report().cuts, testing::IsEmpty());
+}
+
 TEST_F(RecoveryOrderTest, ACleanedFileOutlivesTheSwapsThatItSpeaksOf) {
   open();
   append({.records = 10});

@@ -72,7 +72,8 @@ TEST(Compression, ReadsTheExamplesOfTheFormat) {
 
 TEST(Compression, ReadsWhatItWroteInEverySize) {
   for (const Codec codec : kCodecs) {
-    for (const std::size_t count : {0, 1, 32767, 32768, 32769, 65536, 65537, 1'000'000}) {
+    for (const std::size_t count :
+         {0UZ, 1UZ, 32767UZ, 32768UZ, 32769UZ, 65536UZ, 65537UZ, 1'000'000UZ}) {
       for (const ByteList& plain : {text(count), noise(count)}) {
         const Result<PlainBytes> back = decompress(bits(codec), compressed(codec, plain), {});
         ASSERT_THAT(back, Succeeds()) << codec_name(codec) << ' ' << count;
@@ -352,7 +353,7 @@ TEST(Zstd, ReadsConcatenatedFrames) {
 }
 
 TEST(Zstd, RefusesTrailingGarbage) {
-  for (const std::size_t count : {1, 3, 4, 40}) {
+  for (const std::size_t count : {1UZ, 3UZ, 4UZ, 40UZ}) {
     EXPECT_EQ(plain_hex(Codec::kZstd, join({kZstdStream, noise(count)})), kCorrupt) << count;
   }
 }

@@ -96,7 +96,7 @@ TEST(Robustness, HostileNumbersInEveryFieldAreSurvived) {
        {std::uint8_t{0}, std::uint8_t{0x7f}, std::uint8_t{0x80}, std::uint8_t{0xff}}) {
     for (const ByteList& batch : examples()) {
       for (std::size_t begin = 0; begin < batch.size(); ++begin) {
-        for (const std::size_t count : {2, 4, 8}) {
+        for (const std::size_t count : {2UZ, 4UZ, 8UZ}) {
           ByteList bytes = batch;
           for (std::size_t i = begin; i < std::min(begin + count, bytes.size()); ++i) {
             bytes[i] = i == begin ? std::byte{fill} : fill == 0x7f ? std::byte{0xff} : bytes[begin];

@@ -142,6 +142,23 @@ TEST_F(OpenFilesTest, WhereTheSystemHasNoneLeftOthersAreClosed) {
   EXPECT_EQ(vfs_.plan().struck_count(), 1);
 }
 
+/// Who wants to close the file sees that it holds more, and must not be taken for having closed it.
+TEST_F(OpenFilesTest, ASyncOfUnstoredBytesIsNeverPassedOver) {
+  const auto busy = make("busy");
+  write(*busy, "abc");
+  vfs_.plan().add({.call = IoCall::kSync, .path_part = "busy", .is_lasting = true});
+  std::atomic<bool> is_done{false};
+  std::thread closer([&] {
+    const Error none_left{ErrorCode::KAFKA_STORAGE_ERROR, EMFILE, ""};
+    while (!is_done) std::ignore = pool_->frees_descriptors(none_left);
+  });
+  int passed_over = 0;
+  for (int i = 0; i < 50'000; ++i) passed_over += busy->sync() ? 1 : 0;
+  is_done = true;
+  closer.join();
+  EXPECT_EQ(passed_over, 0);
+}
+
 TEST_F(OpenFilesTest, ReadersAndWritersGoOnWhileFilesComeAndGo) {
   vfs_.plan().set_skips_syncs(true);
   std::vector<std::shared_ptr<PooledFile>> files;

@@ -122,23 +122,31 @@ TEST_F(CheckpointFilesTest, AFileThatTheDiskCannotReadIsAnError) {
 TEST_F(CheckpointFilesTest, WhatWaitsIsKnownAtOnceAndWrittenWithTheNextOrAtTheEnd) {
   const TopicPartition other{"u", 0};
   files_.set_waits(kName, true);
-  ASSERT_THAT(files_.save(kName, {Offset(3), {}, {}}), Succeeds());
+  ASSERT_THAT(files_.save(kName, {.recovery_point = Offset(3), .can_wait = true}), Succeeds());
   EXPECT_EQ(files_.find(kName).recovery_point, Offset(3));
   EXPECT_FALSE(std::filesystem::exists(dir_.file(kRecoveryPointFile)));
   ASSERT_THAT(files_.save(other, {Offset(1), {}, {}}), Succeeds());
   EXPECT_EQ(text(kRecoveryPointFile), "0\n2\nt 0 3\nu 0 1\n");
-  ASSERT_THAT(files_.save(kName, {Offset(4), Offset(2), {}}), Succeeds());
+  ASSERT_THAT(files_.save(kName, {Offset(4), Offset(2), {}, {}, true}), Succeeds());
   ASSERT_THAT(files_.write_waiting(), Succeeds());
   EXPECT_EQ(text(kRecoveryPointFile), "0\n2\nt 0 4\nu 0 1\n");
   EXPECT_EQ(text(kLogStartFile), "0\n1\nt 0 2\n");
   files_.set_waits(kName, false);
-  ASSERT_THAT(files_.save(kName, {Offset(5), {}, {}}), Succeeds());
+  ASSERT_THAT(files_.save(kName, {.recovery_point = Offset(5), .can_wait = true}), Succeeds());
   EXPECT_EQ(text(kRecoveryPointFile), "0\n2\nt 0 5\nu 0 1\n");
+}
+
+/// As of a truncation beside the close of its store.
+TEST_F(CheckpointFilesTest, WhatCannotWaitIsWrittenWhileOthersWait) {
+  files_.set_waits(kName, true);
+  ASSERT_THAT(files_.save(kName, {.recovery_point = Offset(3), .can_wait = true}), Succeeds());
+  ASSERT_THAT(files_.save(kName, {Offset(2), {}, {}}), Succeeds());
+  EXPECT_EQ(text(kRecoveryPointFile), "0\n1\nt 0 2\n");
 }
 
 TEST_F(CheckpointFilesTest, WhatWaitsAndCouldNotBeWrittenIsWrittenByTheNextSave) {
   files_.set_waits(kName, true);
-  ASSERT_THAT(files_.save(kName, {Offset(3), {}, {}}), Succeeds());
+  ASSERT_THAT(files_.save(kName, {.recovery_point = Offset(3), .can_wait = true}), Succeeds());
   files_.set_waits(kName, false);
   vfs_.plan().add({.call = IoCall::kRename, .path_part = "recovery-point"});
   EXPECT_THAT(files_.write_waiting(), FailsWith(ErrorCode::KAFKA_STORAGE_ERROR));
