@@ -153,7 +153,7 @@ TEST_F(OpenFilesTest, ASyncOfUnstoredBytesIsNeverPassedOver) {
     while (!is_done) std::ignore = pool_->frees_descriptors(none_left);
   });
   int passed_over = 0;
-  for (int i = 0; i < 50'000; ++i) passed_over += busy->sync() ? 1 : 0;
+  for (int i = 0; i < 500'000; ++i) passed_over += busy->sync() ? 1 : 0;
   is_done = true;
   closer.join();
   EXPECT_EQ(passed_over, 0);
