@@ -2,6 +2,7 @@
 // take away from?
 //
 //   bench_store [--quick] [--runs=N] [--directory=PATH] [--partitions=N] [--segments=N]
+//               [--descriptors=N]
 //
 // Open: all partitions after a clean close, and after an end without one, against opening, reading
 // the status of and closing each of their files once. Close: all of them, clean. Plan: what is due
@@ -26,48 +27,30 @@
 #include <string>
 #include <vector>
 
+#include "bench_support.h"
 #include "oncelog/oncelog.h"
 
 namespace {
 
 using namespace oncelog;
+using bench::give_up;
+using bench::median;
+using bench::must;
+using bench::nanoseconds_of;
 namespace fs = std::filesystem;
-
-[[noreturn]] void give_up(const std::string& why) {
-  std::fprintf(stderr, "bench_store: %s\n", why.c_str());
-  std::exit(1);
-}
-
-template <class T>
-T must(Result<T> result) {
-  if (!result) give_up(result.error().text());
-  if constexpr (!std::is_void_v<T>) return *std::move(result);
-}
-
-template <class Body>
-double seconds_of(Body&& body) {
-  const auto begin = std::chrono::steady_clock::now();
-  body();
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
-}
-
-double median(std::vector<double> values) {
-  std::ranges::sort(values);
-  return values[values.size() / 2];
-}
 
 struct Setup {
   std::string directory = ".";
   int partitions = 1000;
   int segments = 10'000;
   int runs = 5;
+  rlim_t descriptors = 0;  ///< 0: as many as the system lets us have
 };
 
-/// A descriptor for each partition's segment and its indexes, as far as the system lets us.
-void raise_descriptor_limit() {
+void limit_descriptors(const Setup& setup) {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) give_up("getrlimit");
-  limit.rlim_cur = limit.rlim_max;
+  limit.rlim_cur = setup.descriptors == 0 ? limit.rlim_max : setup.descriptors;
   if (::setrlimit(RLIMIT_NOFILE, &limit) != 0) give_up("setrlimit");
 }
 
@@ -109,7 +92,7 @@ std::vector<std::shared_ptr<PartitionLog>> open_all(Store& store, const Setup& s
 
 /// What no open of these files can do without.
 double touch_all_files(const std::string& path) {
-  return seconds_of([&] {
+  return nanoseconds_of([&] {
     for (const auto& entry : fs::recursive_directory_iterator(path)) {
       if (!entry.is_regular_file()) continue;
       const int descriptor = ::open(entry.path().c_str(), O_RDONLY | O_CLOEXEC);
@@ -155,28 +138,28 @@ void measure_opens(const Setup& setup, const std::string& path) {
       const auto store = must(Store::open(path));
       const std::int64_t before = resident_bytes();
       std::vector<std::shared_ptr<PartitionLog>> logs;
-      clean.push_back(seconds_of([&] { logs = open_all(*store, setup); }));
+      clean.push_back(nanoseconds_of([&] { logs = open_all(*store, setup); }));
       bytes.push_back(static_cast<double>(resident_bytes() - before));
       if (!logs.front()->recovery_report().was_clean) give_up("the end was not clean");
-      plans.push_back(seconds_of([&] {
+      plans.push_back(nanoseconds_of([&] {
         if (!store->plan().jobs.empty()) give_up("something is due");
       }));
       for (const auto& log : logs) must(log->append_as_leader(make_batch()));
     }
     const auto store = must(Store::open(path));
     std::vector<std::shared_ptr<PartitionLog>> logs;
-    unclean.push_back(seconds_of([&] { logs = open_all(*store, setup); }));
+    unclean.push_back(nanoseconds_of([&] { logs = open_all(*store, setup); }));
     if (logs.front()->recovery_report().was_clean) give_up("the end was clean");
-    closes.push_back(seconds_of([&] { must(store->close()); }));
+    closes.push_back(nanoseconds_of([&] { must(store->close()); }));
   }
   const double count = setup.partitions;
   const double floor = median(floors);
-  print_row("floor: open, stat and close each file, us/partition", floor / count * 1e6, "us");
-  print_row("open after a clean close", median(clean) / count * 1e6, "us", median(clean) / floor);
-  print_row("open after no close", median(unclean) / count * 1e6, "us", median(unclean) / floor);
-  print_row("close, each partition with one new batch", median(closes) / count * 1e6, "us",
+  print_row("floor: open, stat and close each file, us/partition", floor / count / 1e3, "us");
+  print_row("open after a clean close", median(clean) / count / 1e3, "us", median(clean) / floor);
+  print_row("open after no close", median(unclean) / count / 1e3, "us", median(unclean) / floor);
+  print_row("close, each partition with one new batch", median(closes) / count / 1e3, "us",
             median(closes) / floor);
-  print_row("plan, nothing due", median(plans) / count * 1e6, "us");
+  print_row("plan, nothing due", median(plans) / count / 1e3, "us");
   print_row("memory of an idle partition (the first run's)", bytes.front() / count / 1024, "KiB");
 }
 
@@ -188,18 +171,18 @@ void measure_appends(const Setup& setup, const std::string& path) {
   std::vector<double> to_one;
   std::vector<double> to_all;
   for (int run = 0; run < setup.runs; ++run) {
-    to_one.push_back(seconds_of([&] {
+    to_one.push_back(nanoseconds_of([&] {
       for (int i = 0; i < appends; ++i) must(logs.front()->append_as_leader(batch));
     }));
-    to_all.push_back(seconds_of([&] {
+    to_all.push_back(nanoseconds_of([&] {
       for (int i = 0; i < appends; ++i) {
         must(logs[static_cast<std::size_t>(i) % logs.size()]->append_as_leader(batch));
       }
     }));
   }
-  print_row("append of 1 KiB, all to one partition", median(to_one) / appends * 1e9, "ns");
-  print_row("append of 1 KiB, to one partition after the other", median(to_all) / appends * 1e9,
-            "ns", median(to_all) / median(to_one));
+  print_row("append of 1 KiB, all to one partition", median(to_one) / appends, "ns");
+  print_row("append of 1 KiB, to one partition after the other", median(to_all) / appends, "ns",
+            median(to_all) / median(to_one));
 }
 
 void fill_segments(PartitionLog& log, const Setup& setup) {
@@ -232,16 +215,16 @@ void measure_retention(const Setup& setup, const std::string& path) {
       if (name.ends_with(".log")) file << std::string(1000, 'v');
     }
     std::size_t removed = 0;
-    removals.push_back(seconds_of([&] { removed = must(log->apply_retention()).size(); }));
+    removals.push_back(nanoseconds_of([&] { removed = must(log->apply_retention()).size(); }));
     if (removed + 2 < static_cast<std::size_t>(setup.segments)) give_up("segments were kept");
-    floors.push_back(seconds_of([&] {
+    floors.push_back(nanoseconds_of([&] {
       for (const std::string& name : names) ::unlink((copies + "/" + name).c_str());
     }));
     fs::remove_all(path + "/store");
     fs::remove_all(copies);
   }
-  print_row("floor: unlink the files of a segment", median(floors) / setup.segments * 1e6, "us");
-  print_row("retention, of a segment", median(removals) / setup.segments * 1e6, "us",
+  print_row("floor: unlink the files of a segment", median(floors) / setup.segments / 1e3, "us");
+  print_row("retention, of a segment", median(removals) / setup.segments / 1e3, "us",
             median(removals) / median(floors));
 }
 
@@ -266,11 +249,13 @@ int main(int argc, char** argv) {
       setup.partitions = std::stoi(value("--partitions"));
     } else if (!value("--segments").empty()) {
       setup.segments = std::stoi(value("--segments"));
+    } else if (!value("--descriptors").empty()) {
+      setup.descriptors = std::stoul(value("--descriptors"));
     } else {
       give_up("what is " + argument + "?");
     }
   }
-  raise_descriptor_limit();
+  limit_descriptors(setup);
   std::printf("%d partitions, %d segments, %d runs; medians\n", setup.partitions, setup.segments,
               setup.runs);
   const std::string path = setup.directory + "/bench_store." + std::to_string(::getpid());

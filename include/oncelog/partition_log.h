@@ -291,7 +291,10 @@ class PartitionLog {
   /// time; semantics 1, 2, 5 and 6. `bytes` need to live during the call only. When this returns
   /// without an error, the batch, or the original it repeats, is stored with the level asked for.
   /// An error of a check has changed nothing; KAFKA_STORAGE_ERROR or STORAGE_FULL: nothing is
-  /// stored and later appends try again; PARTITION_POISONED: reopen the store.
+  /// stored and later appends try again; PARTITION_POISONED: reopen the partition. Level durable:
+  /// OFFSET_OUT_OF_RANGE if a truncation cut the batch before it was synced. Behind a gap (a
+  /// truncation inside a batch) STORAGE_FULL may come of the recovery point: the batch is in the
+  /// log then, and its producer's retry is a duplicate.
   Result<Appended> append_as_leader(Bytes bytes, LeaderAppendOptions options = {});
   /// Writes a transaction marker with the coordinator's authority; ends the producer's open
   /// transaction if there is one.
@@ -373,7 +376,7 @@ class PartitionLog {
   Result<void> drain();
   /// Waits until every batch below `offset` is on stable storage. Who waits syncs, one for all who
   /// wait. DEADLINE_EXCEEDED if another one's sync lasts longer; a sync of one's own is not cut
-  /// short. OFFSET_OUT_OF_RANGE above the log end.
+  /// short. OFFSET_OUT_OF_RANGE above the log end, or if a truncation brings it down there.
   Result<void> wait_durable(Offset offset, std::optional<Deadline> deadline = {});
   /// Calls back once every batch below `offset` is on stable storage, at once or out of the call
   /// that synced or closed the log; starts no sync itself. The callback must not throw, call this

@@ -95,7 +95,8 @@ struct PartitionScrub {
 /// included. Thread-safe.
 class Store {
  public:
-  /// Takes ownership of the directory. STORE_IN_USE, naming the owner's process, if it has one.
+  /// Takes ownership of the directory. INVALID_CONFIG, with nothing touched, for options that
+  /// cannot be; STORE_IN_USE, naming the owner's process, if it has one.
   static Result<std::unique_ptr<Store>> open(const std::string& directory,
                                              StoreOptions options = {});
   /// Ends as after a crash of the process, unless close() came first: nothing acknowledged is lost,
@@ -173,6 +174,7 @@ class Store {
   /// after an error or a crash, there is nothing under its name. A crash may leave
   /// `<directory>.backup-partial`, which the next backup to that name removes.
   ///
+  /// PARTITION_POISONED if a partition is: it is to be reopened first.
   /// MISUSE: the target is not free, or inside the store; or a partition lies in the store that is
   /// not open. STORE_IN_USE: another backup to that name is under way. STORAGE_FULL and the like:
   /// nothing is left of it.
