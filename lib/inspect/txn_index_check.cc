@@ -1,6 +1,7 @@
 #include "inspect/txn_index_check.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "segment/txn_index.h"
 
@@ -14,6 +15,10 @@ std::string text_of(const Entry& entry) {
   return "aborted transaction of producer " + std::to_string(entry.producer_id.value()) +
          " from offset " + std::to_string(entry.first_offset.value()) + " to " +
          std::to_string(entry.last_offset.value());
+}
+
+AbortedTransactionEntry stored_form(const TxnIndexEntry& entry, Offset base) {
+  return {base, entry.producer_id, entry.first_offset, entry.last_offset, entry.last_stable_offset};
 }
 
 /// What is wrong with an entry, whatever the replay says.
@@ -37,9 +42,6 @@ std::string replay_problem(const TxnIndexEntry& entry, const AbortedTransactionE
   if (replayed == nullptr) {
     const bool may_be_gone = gaps.contains(entry.first_offset) || gaps.contains(entry.last_offset);
     return may_be_gone ? "" : " is not in the log";
-  }
-  if (entry.producer_id != replayed->producer_id) {
-    return ": the marker is of producer " + std::to_string(replayed->producer_id.value());
   }
   if (entry.first_offset != replayed->first_offset && !gaps.contains(entry.first_offset)) {
     return ": in the log it begins at offset " + std::to_string(replayed->first_offset.value());
@@ -68,41 +70,65 @@ bool OffsetGaps::contains(Offset offset) const {
 
 void check_txn_index(const IndexSource& source, const AbortedInSegment& aborted,
                      ProblemList& problems) {
+  std::int64_t end = 0;
+  std::vector<std::string> missing;
+  compare_txn_index(source, aborted, problems, [&](const ListedAbort& found) {
+    if (found.position) end = *found.position + segment::kTxnIndexEntryBytes;
+    if (found.problem.empty()) return true;
+    if (found.position) {
+      problems.add(source.path, *found.position, found.problem);
+    } else {
+      missing.push_back(found.problem);
+    }
+    return true;
+  });
+  for (std::string& problem : missing) problems.add(source.path, end, std::move(problem));
+}
+
+bool compare_txn_index(const IndexSource& source, const AbortedInSegment& aborted,
+                       ProblemList& problems, const AbortVisitor& visit) {
   const auto bytes = load_entries({source.vfs, source.path, source.base, false},
                                   segment::kTxnIndexEntryBytes, problems);
   const auto entries = segment::decode_txn_index(bytes);
   if (!entries) {
     problems.add(source.path, 0, entries.error().text());
-    return;
+    return true;
   }
   auto replayed = aborted.replayed.begin();
-  const auto report_missing_below = [&](Offset marker) {
+  const auto visit_missing_below = [&](Offset marker) {
     for (; replayed != aborted.replayed.end() && replayed->last_offset < marker; ++replayed) {
-      if (!aborted.is_history_whole) continue;
-      problems.add(source.path, std::ssize(bytes), text_of(*replayed) + " is missing");
+      ListedAbort missing{source.path, {}, {}, *replayed, {}};
+      if (aborted.is_history_whole) missing.problem = text_of(*replayed) + " is missing";
+      if (!visit(missing)) return false;
     }
+    return true;
   };
   Offset last_marker = kNoOffset;
   std::int64_t file_position = 0;
   for (const TxnIndexEntry& entry : *entries) {
+    ListedAbort found{source.path, file_position, stored_form(entry, source.base), {}, {}};
     std::string what = plain_problem(entry, source.base, aborted.log_end);
     if (what.empty() && entry.last_offset <= last_marker) {
       what = " is not above the entry before it";
     }
     if (what.empty()) {
       last_marker = entry.last_offset;
-      report_missing_below(entry.last_offset);
-      const bool is_replayed =
-          replayed != aborted.replayed.end() && replayed->last_offset == entry.last_offset;
-      if (aborted.is_history_whole) {
-        what = replay_problem(entry, is_replayed ? &*replayed : nullptr, aborted.gaps);
+      if (!visit_missing_below(entry.last_offset)) return false;
+      if (replayed != aborted.replayed.end() && replayed->last_offset == entry.last_offset) {
+        found.replayed = *replayed++;
       }
-      if (is_replayed) ++replayed;
+      // Behind damage, too: the marker itself is there.
+      if (found.replayed && found.replayed->producer_id != entry.producer_id) {
+        what = ": the marker is of producer " + std::to_string(found.replayed->producer_id.value());
+      } else if (aborted.is_history_whole) {
+        what = replay_problem(entry, found.replayed ? &*found.replayed : nullptr, aborted.gaps);
+      }
     }
-    if (!what.empty()) problems.add(source.path, file_position, text_of(entry) + what);
+    if (!what.empty()) found.problem = text_of(entry) + what;
+    if (!visit(found)) return false;
     file_position += segment::kTxnIndexEntryBytes;
   }
-  report_missing_below(aborted.log_end);
+  return visit_missing_below(aborted.log_end);
 }
 
 }  // namespace oncelog::inspect

@@ -8,6 +8,7 @@
 
 #include "inspect/index_checks.h"
 #include "inspect/problem_list.h"
+#include "oncelog/inspect_transactions.h"
 #include "oncelog/partition_log.h"
 
 namespace oncelog::inspect {
@@ -39,5 +40,9 @@ struct AbortedInSegment {
 /// it where another transaction was open.
 void check_txn_index(const IndexSource& source, const AbortedInSegment& aborted,
                      ProblemList& problems);
+/// The same, entry by entry; what is wrong with the file as a whole becomes a problem. False if the
+/// visitor ended it.
+bool compare_txn_index(const IndexSource& source, const AbortedInSegment& aborted,
+                       ProblemList& problems, const AbortVisitor& visit);
 
 }  // namespace oncelog::inspect

@@ -75,7 +75,7 @@ Block parse_opening(const std::string& line, int number) {
 }
 
 std::vector<Block> read_blocks() {
-  std::ifstream file(std::string(ONCELOG_SOURCE_DIR) + "/lib/FORMAT.md");
+  std::ifstream file(ONCELOG_SOURCE_DIR "/lib/FORMAT.md");
   std::vector<Block> blocks;
   bool is_inside = false;
   int number = 0;

@@ -45,7 +45,8 @@ const std::map<std::string, Names, std::less<>> kMayInclude = {
     {"store", {"base", "io", "log", "segment", "snapshot"}},
     {"live", {"base", "io", "log", "record", "segment"}},
     {"coordinator", {"base", "record", "store"}},
-    {"inspect", {"base", "io", "log", "producer", "record", "segment", "snapshot", "store"}},
+    {"inspect",
+     {"base", "compaction", "io", "log", "producer", "record", "segment", "snapshot", "store"}},
     {"capi", {}},
 };
 
@@ -74,6 +75,7 @@ const std::array<ForeignHeader, 8> kForeignHeaders = {{
 const std::map<std::string, std::string, std::less<>> kNoTestOfItsOwn = {
     {"lib/inspect/aside_folder.cc", "where a repair puts things: repair_test"},
     {"lib/inspect/batch_replay.cc", "what it replays is shown by partition_reader_test"},
+    {"lib/inspect/epoch_check.cc", "one rule a test in verify_partition_test, epoch_list_test"},
     {"lib/inspect/index_checks.cc", "one rule a test in verify_partition_test"},
     {"lib/inspect/reader_log.cc",
      "half of PartitionReader: partition_reader_test, reader_lookup_test"},

@@ -16,6 +16,15 @@ void add_dump(CLI::App& app, Run& run);
 void add_verify(CLI::App& app, Run& run);
 void add_repair(CLI::App& app, Run& run);
 void add_producers(CLI::App& app, Run& run);
+void add_txns(CLI::App& app, Run& run);
+void add_why_lso(CLI::App& app, Run& run);
+void add_aborted(CLI::App& app, Run& run);
+void add_offsets(CLI::App& app, Run& run);
+void add_epochs(CLI::App& app, Run& run);
+void add_stats(CLI::App& app, Run& run);
+void add_find(CLI::App& app, Run& run);
+void add_tail(CLI::App& app, Run& run);
+void add_diff(CLI::App& app, Run& run);
 void add_export_snapshots(CLI::App& app, Run& run);
 void add_shell(CLI::App& app, Run& run);
 

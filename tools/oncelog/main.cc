@@ -33,6 +33,15 @@ int parse_and_run(int argc, char** argv) {
   add_verify(app, run);
   add_repair(app, run);
   add_producers(app, run);
+  add_txns(app, run);
+  add_why_lso(app, run);
+  add_aborted(app, run);
+  add_offsets(app, run);
+  add_epochs(app, run);
+  add_stats(app, run);
+  add_find(app, run);
+  add_tail(app, run);
+  add_diff(app, run);
   add_export_snapshots(app, run);
   add_shell(app, run);
 

@@ -93,4 +93,13 @@ std::string timestamp_text(Timestamp timestamp) {
   return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", fmt::gmtime(seconds), ms % 1000);
 }
 
+std::string duration_text(std::int64_t duration_ms) {
+  const std::int64_t seconds = duration_ms / 1000;
+  if (duration_ms < 1000) return fmt::format("{}ms", duration_ms);
+  if (seconds < 60) return fmt::format("{}s", seconds);
+  if (seconds < 3600) return fmt::format("{}m{:02}s", seconds / 60, seconds % 60);
+  if (seconds < 86400) return fmt::format("{}h{:02}m", seconds / 3600, seconds / 60 % 60);
+  return fmt::format("{}d{}h", seconds / 86400, seconds / 3600 % 24);
+}
+
 }  // namespace oncelog::cli

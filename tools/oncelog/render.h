@@ -49,5 +49,16 @@ class Output {
 [[nodiscard]] Json json_batch(const RecordBatchView& batch);
 /// 2023-11-14T22:13:20.000Z
 [[nodiscard]] std::string timestamp_text(Timestamp timestamp);
+/// 850ms, 59s, 14m59s, 23h59m, 3d4h: two units at most.
+[[nodiscard]] std::string duration_text(std::int64_t duration_ms);
+/// A number, or `-`; as JSON the number or null.
+template <class Number>
+[[nodiscard]] std::string number_text(const std::optional<Number>& number) {
+  return number ? std::to_string(number->value()) : "-";
+}
+template <class Number>
+[[nodiscard]] Json json_number(const std::optional<Number>& number) {
+  return number ? Json(number->value()) : Json(nullptr);
+}
 
 }  // namespace oncelog::cli

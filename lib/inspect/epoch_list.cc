@@ -1,0 +1,39 @@
+// epoch_list.cc: the leader epochs of a partition: what its file says, and what its batches say.
+#include <map>
+#include <utility>
+
+#include "inspect/batch_stream.h"
+#include "inspect/epoch_check.h"
+#include "oncelog/inspect_partition.h"
+
+namespace oncelog {
+
+Result<EpochListing> list_epochs(const std::string& directory, Vfs* vfs) {
+  Vfs& disk = vfs != nullptr ? *vfs : posix_vfs();
+  ONCELOG_TRY_ASSIGN(auto batches, inspect::BatchStream::open(disk, directory));
+  inspect::ProblemList problems;
+  inspect::EpochCheck check(disk, directory, problems, inspect::EpochCheck::Tail::kMayLag);
+  std::map<LeaderEpoch, ListedEpoch> epochs;
+  for (const LeaderEpochStart& entry : check.entries()) {
+    epochs[entry.epoch] = {entry.epoch, entry.start, {}, {}, 0};
+  }
+  const auto add = [&](const inspect::SegmentName&, const ScannedBatch& found) {
+    check.add_batch(found);
+    const LeaderEpoch epoch = found.batch->leader_epoch();
+    if (epoch <= kNoLeaderEpoch) return true;  // of a log without leaders
+    ListedEpoch& listed = epochs[epoch];
+    listed.epoch = epoch;
+    if (!listed.first_offset) listed.first_offset = found.batch->base_offset();
+    listed.last_offset = found.batch->last_offset();
+    ++listed.batch_count;
+    return true;
+  };
+  ONCELOG_TRY(inspect::walk_batches(batches, problems, add));
+  check.finish(batches.end_offset());
+  EpochListing listing;
+  for (const auto& [epoch, listed] : epochs) listing.epochs.push_back(listed);
+  listing.problems = std::move(problems).take();
+  return listing;
+}
+
+}  // namespace oncelog

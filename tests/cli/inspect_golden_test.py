@@ -1,0 +1,160 @@
+#!/usr/bin/env python3
+"""What the looking subcommands print for directories that Apache Kafka wrote, whole and damaged,
+is what tests/cli/golden has; and it agrees with what Kafka itself said of them.
+
+To write the golden files anew, to be read before they are committed:
+
+    tests/cli/inspect_golden_test.py --update build/dev/tools/oncelog /tmp/empty-folder
+"""
+import json
+import os
+import pathlib
+import shlex
+import shutil
+import subprocess
+import sys
+
+sys.dont_write_bytecode = True
+HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE / "support"))
+from command import ANSWER_SECONDS, check, run_json, run_test  # noqa: E402
+
+KAFKA = HERE.parent / "interop" / "golden"
+GOLDEN = HERE / "golden"
+DIRECTORIES = ["transactions", "unclean", "log_start", "compacted", "epochs", "codecs"]
+UPDATE = "--update" in sys.argv
+if UPDATE:
+    sys.argv.remove("--update")
+
+# `store` holds two partitions, `damaged` is `transactions` with wrong bytes.
+COMMANDS = {
+    "txns": ["transactions t-0", "transactions --json", "unclean t-0 --state open",
+             "transactions/t-0 --state hanging --now 1700009999999",
+             "transactions/t-0 --state hanging --now 1700009999999 --hanging-ms 99999999",
+             "compacted t-0", "log_start t-0 --json", "store --state open", "damaged t-0",
+             "damaged --json --state open", "nothing", "transactions --state dreaming"],
+    "why-lso": ["transactions t-0", "transactions --json", "unclean", "log_start", "waiting",
+                "waiting --json", "store", "damaged", "damaged --json", "nothing"],
+    "aborted": ["transactions t-0", "log_start --json", "compacted", "store", "damaged",
+                "damaged --json", "nothing"],
+    "offsets": ["transactions", "transactions --json", "unclean", "log_start", "compacted", "store",
+                "waiting", "short", "short --json", "damaged", "nothing"],
+    "epochs": ["epochs", "epochs --json", "unclean", "log_start", "store", "damaged",
+               "damaged --json", "nothing"],
+    "stats": ["codecs", "codecs --json", "transactions --keys", "compacted --keys --json",
+              "codecs --keys --keys-bytes 64", "store", "damaged", "damaged --json", "nothing"],
+    "find": ["codecs --header trace --max 4", "codecs --header empty= --max 1 --json", "transactions --key 'a stays open'",
+             "transactions --producer 2003 --json", "transactions --offset 10..15",
+             "transactions --timestamp 1700000000600..", "codecs --offset ..3 --json",
+             "transactions --max 2", "store --offset 40", "damaged --offset ..20",
+             "transactions --offset ten", "nothing"],
+    "tail": ["transactions", "transactions t-0 -n 2 --json", "codecs -n 3", "unclean -n 1",
+             "transactions -n 0", "store", "damaged -n 70", "nothing"],
+    "diff": ["transactions transactions", "transactions/t-0 damaged/t-0",
+             "transactions/t-0 damaged/t-0 --json", "transactions/t-0 shorter/t-0",
+             "transactions store", "transactions store --json", "transactions nothing"],
+}
+
+
+def flip(path, position):
+    data = bytearray(path.read_bytes())
+    data[position] ^= 0x40
+    path.write_bytes(data)
+
+
+def make_directories(folder):
+    for name in DIRECTORIES:
+        shutil.copytree(KAFKA / name / "data", folder / name)
+    for name in ["damaged", "waiting", "short", "shorter"]:
+        shutil.copytree(KAFKA / "transactions" / "data", folder / name)
+    damaged = folder / "damaged" / "t-0"
+    flip(damaged / "00000000000000000000.log", 500)
+    flip(damaged / "00000000000000000041.log", 100)
+    flip(damaged / "00000000000000000073.txnindex", 9)
+    (damaged / "leader-epoch-checkpoint").write_text("0\n1\n3 0\n")
+    # A high watermark that lies on the marker of the transaction from 70 on, and one too far.
+    (folder / "waiting" / "replication-offset-checkpoint").write_text("0\n1\nt 0 72\n")
+    (folder / "short" / "replication-offset-checkpoint").write_text("0\n1\nt 0 1234\n")
+    (folder / "shorter" / "t-0" / "00000000000000000073.log").unlink()
+    for name, source in [("orders-0", "transactions"), ("orders-1", "unclean")]:
+        shutil.copytree(KAFKA / source / "data" / "t-0", folder / "store" / name)
+
+
+def transcript(oncelog, subcommand):
+    text = ""
+    for arguments in COMMANDS[subcommand]:
+        command = [oncelog, subcommand, *shlex.split(arguments)]
+        done = subprocess.run(command, capture_output=True, timeout=ANSWER_SECONDS)
+        text += f"$ oncelog {subcommand} {arguments}\n" + done.stdout.decode()
+        errors = done.stderr.decode().splitlines()
+        text += "".join(f"2> {line}\n" for line in errors) + f"exit {done.returncode}\n\n"
+    return text
+
+
+def compare_with_golden(oncelog, subcommand):
+    path = GOLDEN / f"{subcommand}.txt"
+    seen = transcript(oncelog, subcommand)
+    if UPDATE:
+        path.write_text(seen)
+    wanted = path.read_text()
+    if seen == wanted:
+        return
+    lines = zip(seen.splitlines() + [""], wanted.splitlines() + [""])
+    number, pair = next((n, pair) for n, pair in enumerate(lines, 1) if pair[0] != pair[1])
+    check(False, f"{path.name}:{number}: printed\n ", pair[0], "\ninstead of\n ", pair[1])
+
+
+def compare_with_kafka(oncelog, name):
+    """The same facts, as Kafka gave them after it had opened the directory."""
+    expected = json.loads((KAFKA / name / "expected.json").read_text())
+    status = 0 if expected["clean"] else 1
+    offsets, = run_json(oncelog, "offsets", name, "--json", status=status)
+    check(offsets["log_start"] == expected["log_start"], name, "log start", offsets)
+    check(offsets["log_end"] == expected["log_end"], name, "log end", offsets)
+    if offsets["high_watermark"] == expected["log_end"]:
+        check(offsets["last_stable_offset"] == expected["last_stable_offset"], name, offsets)
+
+    aborts = [{"pid": row["pid"], "first": row["first_offset"], "last": row["marker_offset"],
+               "lso": row["last_stable_offset"]}
+              for row in run_json(oncelog, "aborted", name, "--json", status=status)
+              if row["in_index"]]
+    wanted = [{key: entry[key] for key in ("pid", "first", "last", "lso")}
+              for entry in expected["aborted_index"]]
+    check(aborts == wanted, name, "aborted", aborts)
+
+    txns = run_json(oncelog, "txns", name, "--state", "open", "--json", status=status)
+    still_open = {row["pid"]: row["first_offset"] for row in txns}
+    wanted = {row["pid"]: row["txn_first"] for row in expected["producers"]
+              if row["txn_first"] is not None}
+    check(still_open == wanted, name, "open transactions", still_open)
+
+    epochs = [[row["epoch"], row["start"]]
+              for row in run_json(oncelog, "epochs", name, "--json", status=status)
+              if row["batches"]]
+    check(epochs == expected["epochs"], name, "epochs", epochs)
+
+    total = run_json(oncelog, "stats", name, "--json", status=status)[-1]
+    records = [batch for batch in expected["batches"] if batch["control"] is None]
+    check(total["segment"] == "total" and total["batches"] == len(expected["batches"]), name, total)
+    if name != "compacted":
+        check(total["records"] == sum(batch["count"] for batch in records), name, total)
+    found = run_json(oncelog, "find", name, "--json", status=status)
+    seen = [[row["offset"], row["key"], row["value"]] for row in found
+            if row["offset"] >= expected["log_start"]]
+    check(seen == expected["uncommitted"], name, "records", seen[:3])
+
+
+def test(oncelog, folder):
+    oncelog = str(pathlib.Path(oncelog).resolve())
+    os.chdir(folder)
+    make_directories(pathlib.Path())
+    before = {path: path.read_bytes() for path in pathlib.Path().rglob("*") if path.is_file()}
+    for subcommand in COMMANDS:
+        compare_with_golden(oncelog, subcommand)
+    for name in DIRECTORIES:
+        compare_with_kafka(oncelog, name)
+    after = {path: path.read_bytes() for path in pathlib.Path().rglob("*") if path.is_file()}
+    check(after == before, "looking changed the directories")
+
+
+run_test(test)
