@@ -1,6 +1,6 @@
-// replication_property_test.cc: over random leader changes, restarts, cuts and deletions, replicas
-// that do nothing but fetch, ask for the ends of leader epochs and append what they were sent end
-// up with the same log, byte for byte, and no leader lacks what was committed.
+// replication_property_test.cc: over random leader changes, restarts, losses of power, cuts and
+// deletions, replicas that do nothing but fetch, ask for the ends of leader epochs and append what
+// they were sent end up with the same log, byte for byte, and no leader lacks what was committed.
 //
 // RC_PARAMS="max_success=… max_size=…" makes a run longer; each run prints its seed.
 #include <gtest/gtest.h>
@@ -23,6 +23,7 @@ enum class Kind : std::uint8_t {
   kLeaveBehind,
   kKill,
   kClose,
+  kLosePower,
   kRollOrFlush,
   kDeleteRecords,
   kApplyRetention,
@@ -35,8 +36,9 @@ struct Step {
 };
 
 void showValue(const Step& step, std::ostream& out) {
-  constexpr std::array kNames{"produce", "end transaction", "replicate",     "elect",  "leave",
-                              "kill",    "close",           "roll or flush", "delete", "retention"};
+  constexpr std::array kNames{"produce",  "end transaction", "replicate", "elect",         "leave",
+                              "kill",     "close",           "power",     "roll or flush", "delete",
+                              "retention"};
   out << kNames[static_cast<std::size_t>(step.kind)] << " " << int{step.who} << " "
       << int{step.choice};
 }
@@ -50,6 +52,7 @@ rc::Gen<Step> any_step() {
                                                                 {4, Kind::kLeaveBehind},
                                                                 {3, Kind::kKill},
                                                                 {2, Kind::kClose},
+                                                                {3, Kind::kLosePower},
                                                                 {4, Kind::kRollOrFlush},
                                                                 {2, Kind::kDeleteRecords},
                                                                 {2, Kind::kApplyRetention}})),
@@ -73,6 +76,8 @@ void run(ReplicaCluster& cluster, const Step& step) {
       return cluster.restart(step.who, false);
     case Kind::kClose:
       return cluster.restart(step.who, true);
+    case Kind::kLosePower:
+      return cluster.lose_power(step.who, step.choice);
     case Kind::kRollOrFlush:
       return cluster.roll_or_flush(step.who, step.choice);
     case Kind::kDeleteRecords:

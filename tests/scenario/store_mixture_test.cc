@@ -26,6 +26,7 @@
 #include "support/keyed_batches.h"
 #include "support/matchers.h"
 #include "support/temp_dir.h"
+#include "support/written_log.h"
 
 namespace oncelog::test {
 
@@ -36,84 +37,9 @@ using testing::IsEmpty;
 constexpr int kProducers = 6;
 constexpr int kKeys = 7;
 
-bool is_to_abort(ProducerId id) { return id.value() % 3 == 0; }
-
 std::int64_t number_of(const char* variable, std::int64_t otherwise) {
   const char* text = std::getenv(variable);
   return text == nullptr ? otherwise : std::atoll(text);
-}
-
-/// A batch that was acknowledged.
-struct Written {
-  Offset base{};
-  Offset last{};
-  ProducerId producer_id = kNoProducerId;
-  bool is_transactional = false;
-  std::optional<MarkerType> marker{};
-  std::vector<Keyed> records{};
-  Buffer sent{};
-};
-
-/// A partition as the writer knows it.
-struct Mixed {
-  TopicPartition name{};
-  bool is_compacted = false;
-  std::vector<Written> written{};  ///< by offset; without what was truncated
-};
-
-std::string text_of(const TopicPartition& name) {
-  return name.topic + "-" + std::to_string(name.partition);
-}
-
-/// Offset, key and value of a record.
-using Line = std::tuple<Offset, std::string, std::string>;
-
-std::vector<Line> lines_of(const Written& batch) {
-  std::vector<Line> lines;
-  for (std::size_t i = 0; i < batch.records.size(); ++i) {
-    const Keyed& record = batch.records[i];
-    lines.emplace_back(batch.base + static_cast<std::int64_t>(i), *record.key, *record.value);
-  }
-  return lines;
-}
-
-/// All data that a log holds from its start on; anew where the start moves meanwhile, as the
-/// store's thread may make it.
-std::vector<Line> stored_lines(const PartitionLog& log) {
-  std::vector<Line> lines;
-  for (Offset from = log.ends().log_start; from < log.ends().log_end;) {
-    const auto fetched = log.fetch(from, {.isolation = Isolation::kReplica});
-    if (!fetched && fetched.error().code == ErrorCode::OFFSET_OUT_OF_RANGE) {
-      lines.clear();
-      from = log.ends().log_start;
-      continue;
-    }
-    const Buffer bytes = value_of(value_of(fetched).read());
-    if (bytes.empty()) break;
-    BatchCursor cursor(bytes);
-    while (const auto batch = value_of(cursor.next())) {
-      from = batch->next_offset();
-      if (batch->is_control() || batch->record_count() == 0) continue;
-      RecordReader reader = value_of(RecordReader::open(*batch));
-      while (const auto record = value_of(reader.next())) {
-        lines.emplace_back(record->offset, as_text(*record->key), as_text(*record->value));
-      }
-    }
-  }
-  return lines;
-}
-
-/// What a compaction must leave: of each key the last value that was not aborted, if a compaction
-/// may have seen the transaction's end.
-std::map<std::string, Line> last_values(const std::vector<Written>& written, Offset log_start) {
-  std::map<std::string, Line> last;
-  for (const Written& batch : written) {
-    if (batch.is_transactional && is_to_abort(batch.producer_id)) continue;
-    for (Line& line : lines_of(batch)) {
-      if (std::get<0>(line) >= log_start) last[std::get<1>(line)] = std::move(line);
-    }
-  }
-  return last;
 }
 
 class StoreMixture : public testing::TestWithParam<MaintenanceBy> {
@@ -130,6 +56,10 @@ class StoreMixture : public testing::TestWithParam<MaintenanceBy> {
     store_options_.append_ring_bytes = 8 << 10;
     store_options_.append_ring_bytes_total = 16 << 10;  // two of the four have one
     store_options_.open_files_max = 8;
+    store_options_.on_maintenance = [this](const MaintenanceJob& job, const auto& done) {
+      EXPECT_THAT(done, Succeeds()) << name_of(job.kind);
+      if (done && done->was_due) ++by_thread_.at(static_cast<std::size_t>(job.kind));
+    };
     for (int i = 0; i < 4; ++i) partitions_.push_back({{"mixed", i}, i % 2 == 1, {}});
     open_store();
     for (Mixed& one : partitions_) create(one);
@@ -137,6 +67,7 @@ class StoreMixture : public testing::TestWithParam<MaintenanceBy> {
   ~StoreMixture() override {
     is_done_.store(true);
     for (std::thread& reader : readers_) reader.join();
+    store_.reset();  // its thread tells what it does
   }
 
   // ---- the store
@@ -203,6 +134,7 @@ class StoreMixture : public testing::TestWithParam<MaintenanceBy> {
   std::vector<Mixed> partitions_;
   std::int64_t next_value_ = 0;
   std::map<std::string, int> tally_;
+  std::array<std::atomic<int>, 9> by_thread_{};  ///< jobs of each MaintenanceKind
   std::shared_mutex gate_;
   std::atomic<bool> is_gate_wanted_{false};
   std::atomic<bool> is_done_{false};
@@ -504,6 +436,11 @@ TEST_P(StoreMixture, HoldsWhatWasWrittenAndReadersSeeNoOtherThing) {
     step();
   }
   std::cout << "seed " << seed_ << ", " << batches_read_.load() << " batches read\n";
+  for (std::size_t kind = 0; kind < by_thread_.size(); ++kind) {
+    if (by_thread_[kind] == 0) continue;
+    std::cout << "  by the thread, " << name_of(static_cast<MaintenanceKind>(kind)) << ": "
+              << by_thread_[kind] << '\n';
+  }
   for (const auto& [what, count] : tally_) std::cout << "  " << what << ": " << count << '\n';
 }
 

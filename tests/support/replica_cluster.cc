@@ -1,6 +1,8 @@
 #include "support/replica_cluster.h"
 
 #include <algorithm>
+#include <array>
+#include <random>
 
 #include "support/keyed_batches.h"
 
@@ -52,7 +54,10 @@ std::vector<std::tuple<ProducerId, Offset, Offset>> aborted_of(const PartitionLo
 
 }  // namespace
 
-Replica::Replica(const PartitionOptions& options, Clock& clock) : options_(options) {
+Replica::Replica(const PartitionOptions& options, Clock& clock)
+    : disk_(std::make_unique<sim::SimDisk>(sim::SimDiskOptions{.clock = &clock})),
+      snapshots_(std::make_unique<sim::MemSnapshotStore>(disk_.get())),
+      options_(options) {
   store_options_.clock = &clock;
   store_options_.append_ring_bytes = 4096;
   store_options_.sealed_segment_bytes_min = 300;
@@ -60,17 +65,42 @@ Replica::Replica(const PartitionOptions& options, Clock& clock) : options_(optio
 }
 
 void Replica::open() {
-  store_ = require_value(Store::open(directory_.file("store"), store_options_), "Store::open");
+  store_options_.vfs = disk_.get();
+  store_options_.snapshots = snapshots_->store();
+  store_ = require_value(Store::open("/store", store_options_), "Store::open");
   log_ = require_value(store_->open_partition(kName, options_), "open_partition");
 }
 
 void Replica::restart(bool is_clean) {
   if (is_clean) require_value(store_->close(), "close");
   const Offset end = log_->ends().log_end;
+  go_on_with(disk_->after_process_death());
+  require_equal(log_->ends().log_end, end, "log end after a restart");
+}
+
+void Replica::lose_power(std::uint32_t seed) {
+  std::minstd_rand random(seed + 1);
+  constexpr std::array kFates{sim::Fate::kLost, sim::Fate::kKept, sim::Fate::kTorn,
+                              sim::Fate::kLengthOnly, sim::Fate::kHalf};
+  sim::CrashChoice choice{.seed = seed};
+  for (std::size_t left = disk_->unsynced().size(); left > 0; --left) {
+    choice.fates.push_back(kFates[random() / 16 % kFates.size()]);
+  }
+  const Offset durable_end = log_->ends().durable_end;
+  go_on_with(disk_->after_power_loss(choice));
+  require(log_->ends().log_end >= durable_end,
+          "the log ends at " + show(log_->ends().log_end) + ", durable was " + show(durable_end));
+}
+
+void Replica::go_on_with(std::unique_ptr<sim::SimDisk> disk) {
+  disk->set_clock(store_options_.clock);
+  auto snapshots = snapshots_->after_crash(disk.get());
   log_.reset();
   store_.reset();
+  snapshots_ = std::move(snapshots);
+  disk_ = std::move(disk);
   open();
-  require_equal(log_->ends().log_end, end, "log end after a restart");
+  leads_in.reset();
   follows_in.reset();
 }
 
@@ -251,10 +281,21 @@ void ReplicaCluster::check_committed() const {
 }
 
 void ReplicaCluster::restart(std::uint8_t who, bool is_clean) {
-  Replica& one = replica(who);
-  one.restart(is_clean);
-  one.leads_in.reset();
+  replica(who).restart(is_clean);
   if (who % kReplicas == leader_) elect(who);  // who was not there leads no more, if others can
+}
+
+void ReplicaCluster::lose_power(std::uint8_t who, std::uint8_t seed) {
+  const std::size_t index = who % kReplicas;
+  if (in_sync_.contains(index) && in_sync_.size() == 1) return;
+  replica(who).lose_power(seed);
+  in_sync_.erase(index);
+  fetched_to_.erase(index);
+  if (index == leader_) {
+    elect(seed);
+  } else {
+    move_high_watermark();
+  }
 }
 
 void ReplicaCluster::roll_or_flush(std::uint8_t who, std::uint8_t choice) {

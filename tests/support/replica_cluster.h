@@ -12,13 +12,14 @@
 
 #include "oncelog/clock.h"
 #include "oncelog/store.h"
+#include "sim/mem_snapshot_store.h"
+#include "sim/sim_disk.h"
 #include "support/batches.h"
 #include "support/log_comparison.h"
-#include "support/temp_dir.h"
 
 namespace oncelog::test {
 
-/// One copy, in a store of its own.
+/// One copy, in a store on a disk of its own.
 class Replica {
  public:
   Replica(const PartitionOptions& options, Clock& clock);
@@ -26,6 +27,8 @@ class Replica {
   [[nodiscard]] PartitionLog& log() const { return *log_; }
   /// The process dies, or closes the store, and the next one opens it.
   void restart(bool is_clean);
+  /// What was not synced is there, torn, or gone, as the seed says.
+  void lose_power(std::uint32_t seed);
 
   /// The epoch in which it takes itself for the leader, also when it no longer is.
   std::optional<LeaderEpoch> leads_in{};
@@ -36,8 +39,11 @@ class Replica {
 
  private:
   void open();
+  /// The store's end; what the next one finds.
+  void go_on_with(std::unique_ptr<sim::SimDisk> disk);
 
-  TempDir directory_{memory_directory()};
+  std::unique_ptr<sim::SimDisk> disk_;
+  std::unique_ptr<sim::MemSnapshotStore> snapshots_;
   PartitionOptions options_;
   StoreOptions store_options_;
   std::unique_ptr<Store> store_;
@@ -63,6 +69,9 @@ class ReplicaCluster {
   /// A follower is no longer waited for.
   void leave_behind(std::uint8_t who);
   void restart(std::uint8_t who, bool is_clean);
+  /// Who loses power may lack what was committed: it is waited for no longer, and leads no more
+  /// before it has caught up. The last one that is in sync is spared.
+  void lose_power(std::uint8_t who, std::uint8_t seed);
   void roll_or_flush(std::uint8_t who, std::uint8_t choice);
   void delete_records(std::uint8_t choice);
   void apply_retention(std::uint8_t who);
