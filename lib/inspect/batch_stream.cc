@@ -63,6 +63,9 @@ Result<bool> BatchStream::scan_on() {
   found_.bytes = next.value_or(file_bytes_) - found_.position;
   scan_->resume_at(next.value_or(file_bytes_));
   if (next || index_ + 1 < segments_.size()) return true;
+  // Where the file has grown since, somebody was just writing what looks torn.
+  ONCELOG_TRY_ASSIGN(const std::int64_t bytes_now, file_->size());
+  if (bytes_now > file_bytes_) return false;
   ONCELOG_TRY_ASSIGN(const bool is_zero, is_all_zero(*file_, found_.position, file_bytes_));
   return !is_zero;
 }

@@ -22,8 +22,8 @@ class BatchStream {
   BatchStream(Vfs& vfs, std::vector<SegmentName> segments);
 
   /// The next batch or damaged stretch, or null at the end; valid until the next call. A batch with
-  /// an offset below those before it is given with that as its damage. Zeros of a preallocation are
-  /// passed over, and segments that retention has removed meanwhile.
+  /// an offset below those before it is given with that as its damage. Passed over are zeros of a
+  /// preallocation, a tail that somebody is just writing, and segments that retention has removed.
   Result<const ScannedBatch*> next();
   /// In which the last one lies.
   [[nodiscard]] const SegmentName& segment() const { return segments_[index_]; }

@@ -41,7 +41,7 @@ void TransactionList::add_data(const RecordBatchView& batch) {
 ListedTransaction TransactionList::end(const RecordBatchView& batch, const ControlRecord& marker) {
   ListedTransaction transaction;
   if (auto begun = open_.extract(batch.producer_id()); !begun.empty()) {
-    transaction = std::move(begun.mapped());
+    transaction = begun.mapped();
   } else {
     transaction.producer_id = batch.producer_id();
     transaction.producer_epoch = batch.producer_epoch();

@@ -47,6 +47,10 @@ class Tail {
  private:
   Result<void> follow() {
     ONCELOG_TRY_ASSIGN(const auto reader, PartitionReader::open(path_));
+    if (reader->ends().log_end < next_) {
+      return fail(ErrorCode::CORRUPT_MESSAGE, path_, ": cannot be followed behind the damage at ",
+                  reader->ends().log_end);
+    }
     next_ = std::max(next_, reader->ends().log_start);
     if (flags_.records == 0) next_ = reader->ends().log_end;
     auto last_progress = steady_clock::now();

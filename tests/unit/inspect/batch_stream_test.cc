@@ -74,6 +74,19 @@ TEST_F(BatchStreamTest, ZerosAreAPreallocationInTheLastSegmentOnly) {
   EXPECT_EQ(problems_.size(), 1u);
 }
 
+TEST_F(BatchStreamTest, WhatIsJustBeingWrittenIsNoDamage) {
+  const Buffer torn = make_batch({.base = 1});
+  const auto half = torn.begin() + std::ssize(torn) / 2;
+  files_.append(0, join({make_batch({.base = 0}), Buffer(torn.begin(), half)}));
+  auto stream = BatchStream::open(posix_vfs(), files_.path());
+  ASSERT_TRUE(stream && stream->next());
+  files_.append(0, Buffer(half, torn.end()));
+  const auto found = stream->next();
+  ASSERT_TRUE(found);
+  EXPECT_EQ(*found, nullptr);
+  EXPECT_EQ(stream->end_offset(), Offset(1));
+}
+
 TEST_F(BatchStreamTest, ASegmentThatRetentionHasRemovedIsPassedOver) {
   files_.append(0, make_batch({.base = 0}));
   files_.append(1, make_batch({.base = 1}));
