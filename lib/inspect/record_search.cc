@@ -1,6 +1,7 @@
 // record_search.cc: records by what is in them, and the last ones of a log.
 #include <algorithm>
 #include <deque>
+#include <ranges>
 #include <utility>
 #include <vector>
 
@@ -88,11 +89,11 @@ struct TailStart {
 Result<TailStart> find_tail(Vfs& vfs, const std::vector<SegmentName>& segments,
                             std::int64_t count) {
   TailStart start{segments.front().base, 0};
-  for (auto name = segments.rbegin(); name != segments.rend(); ++name) {
+  for (const SegmentName& name : std::views::reverse(segments)) {
     std::deque<TailStart> batches;  // the last ones of the segment that may be needed
     std::int64_t records = 0;
     ProblemList passed_over;
-    BatchStream stream(vfs, {*name});
+    BatchStream stream(vfs, {name});
     ONCELOG_TRY(inspect::walk_batches(
         stream, passed_over, [&](const SegmentName&, const ScannedBatch& found) {
           if (found.batch->is_control()) return true;

@@ -1,7 +1,10 @@
 // find.cc: `oncelog find`: the records of a partition with a certain key, header, producer, offset
 // or time.
 #include <algorithm>
+#include <expected>
+#include <limits>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -31,16 +34,15 @@ struct NumberRange {
 
 std::optional<NumberRange> parse_range(std::string_view text) {
   const auto dots = text.find("..");
+  NumberRange range{.begin = parse_number(text.substr(0, dots)), .end = {}};
   if (dots == std::string_view::npos) {
-    const auto number = parse_number(text);
-    if (!number || *number == std::numeric_limits<std::int64_t>::max()) return {};
-    return NumberRange{*number, *number + 1};
+    if (!range.begin || range.begin == std::numeric_limits<std::int64_t>::max()) return {};
+    range.end = range.begin.value() + 1;
+    return range;
   }
-  NumberRange range;
-  const std::string_view begin = text.substr(0, dots);
-  const std::string_view end = text.substr(dots + 2);
-  if (!begin.empty() && !(range.begin = parse_number(begin))) return {};
-  if (!end.empty() && !(range.end = parse_number(end))) return {};
+  const std::string_view behind = text.substr(dots + 2);
+  range.end = parse_number(behind);
+  if ((dots > 0 && !range.begin) || (!behind.empty() && !range.end)) return {};
   return range;
 }
 

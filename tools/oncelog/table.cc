@@ -35,6 +35,7 @@ void Table::finish() {
   if (rows_.empty()) return;
   if (!std::exchange(has_heading_, true)) {
     std::vector<std::string> headings;
+    headings.reserve(columns_.size());
     for (const Column& column : columns_) headings.push_back(column.heading);
     write_row(headings);
   }
