@@ -2,6 +2,7 @@
 #pragma once
 
 #include <span>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
@@ -31,7 +32,8 @@ struct AbortedInSegment {
   std::span<const AbortedTransactionEntry> replayed{};  ///< by marker
   const OffsetGaps& gaps;
   Offset log_end{};
-  bool is_history_whole = true;  ///< false behind damage: then a replay proves nothing
+  bool is_history_whole = true;       ///< false behind damage: then a replay proves nothing
+  std::optional<Offset> lags_from{};  ///< entries of markers there may not have been written yet
 };
 
 /// Formats 9. An entry must be a replayed one. It may begin before the replayed one, or have none,

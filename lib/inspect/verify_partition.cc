@@ -14,6 +14,7 @@
 #include "inspect/txn_index_check.h"
 #include "oncelog/inspect.h"
 #include "segment/segment_names.h"
+#include "store/checkpoint_files.h"
 
 namespace oncelog {
 
@@ -60,7 +61,10 @@ class Verification {
         next_offset_(segments_.front().base),
         replay_end_(next_offset_),
         gaps_(next_offset_),
-        epochs_(vfs, directory, problems_) {}
+        recovery_point_(inspect::checkpoint_entry(vfs, inspect::place_of(directory),
+                                                  store::kRecoveryPointFile)),
+        epochs_(vfs, directory, problems_,
+                recovery_point_ ? EpochCheck::Tail::kMayLag : EpochCheck::Tail::kWhole) {}
 
   Result<std::vector<Problem>> run() {
     for (std::size_t i = 0; i < segments_.size(); ++i) ONCELOG_TRY(check_segment(i));
@@ -111,10 +115,10 @@ class Verification {
     checks.offset_index.finish();
     checks.time_index.finish();
     if (!problems_.has(name.path)) checks.seal.finish(name, problems_);
-    inspect::check_txn_index(
-        source_of(name, segment::kTxnIndexSuffix, is_last),
-        {std::span(replay_.aborted()).subspan(aborted_before), gaps_, log_end(), is_history_whole_},
-        problems_);
+    inspect::check_txn_index(source_of(name, segment::kTxnIndexSuffix, is_last),
+                             {std::span(replay_.aborted()).subspan(aborted_before), gaps_,
+                              log_end(), is_history_whole_, recovery_point_},
+                             problems_);
     return {};
   }
 
@@ -202,6 +206,8 @@ class Verification {
   Offset replay_end_;   ///< behind the batch replayed last; never goes back
   OffsetGaps gaps_;
   bool is_history_whole_ = true;
+  /// From there on an owner may not have written index and epoch entries yet, or was killed before.
+  const std::optional<Offset> recovery_point_;
   EpochCheck epochs_;
 };
 

@@ -294,6 +294,21 @@ TEST_F(VerifyPartition, BatchesMustHaveTheLeaderEpochInForce) {
   EXPECT_THAT(verify(), SizeIs(2));  // one for each epoch, not for each batch
 }
 
+/// What an owner who lives, or was killed, writes with the next recovery point.
+TEST_F(VerifyPartition, BehindTheRecoveryPointEpochsAndAbortedTransactionsMayBeMissing) {
+  files_.append(0, join({transactional(0, 1, 0, 2), make_marker(2, MarkerType::kAbort, 1),
+                         make_batch({.base = 3, .leader_epoch = 5})}));
+  write_epochs("0\n1\n0 0\n");
+  EXPECT_THAT(verify(), SizeIs(2)) << "nobody knows how far its files are";
+  const std::string point = files_.data_file("recovery-point-offset-checkpoint");
+  files_.write(point, "0\n1\nt 0 2\n");
+  EXPECT_THAT(verify(), IsEmpty());
+  files_.write(point, "0\n1\nt 0 3\n");
+  EXPECT_THAT(verify(), ElementsAre(problem_is(files_.segment(0, ".txnindex"), 0, "is missing")));
+  files_.write(point, "0\n1\nt 0 4\n");
+  EXPECT_THAT(verify(), SizeIs(2));
+}
+
 TEST_F(VerifyPartition, AFlippedLeaderEpochIsAProblem) {
   write_five();
   for (std::size_t position = 12; position < 16; ++position) {
