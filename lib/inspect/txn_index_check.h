@@ -1,8 +1,8 @@
 // txn_index_check.h: the stored transaction index of a segment, compared with a replay of the log.
 #pragma once
 
-#include <span>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
