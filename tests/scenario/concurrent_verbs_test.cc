@@ -186,7 +186,9 @@ void ConcurrentVerbs::append_one_transaction(ProducerId id) {
     const int truncations = acknowledged_.truncations();
     const Level level = (id.value() + i) % 4 == 0 ? Level::kDurable : Level::kWritten;
     const auto stored = log()->append_as_leader(bytes, {.level = level});
-    if (is_refused(stored, {ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER, ErrorCode::OFFSET_OUT_OF_RANGE})) return;
+    if (is_refused(stored,
+                   {ErrorCode::OUT_OF_ORDER_SEQUENCE_NUMBER, ErrorCode::OFFSET_OUT_OF_RANGE}))
+      return;
     if (level == Level::kDurable) {
       acknowledged_.add(truncations, stored->base_offset, {id, stored->last_offset});
     }

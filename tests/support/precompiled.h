@@ -1,4 +1,5 @@
-// precompiled.h: what most tests include. The build reads it once (tests/CMakeLists.txt); nothing includes it.
+// precompiled.h: what most tests include. The build reads it once (tests/CMakeLists.txt); nothing
+// includes it.
 #pragma once
 
 #include <gmock/gmock.h>

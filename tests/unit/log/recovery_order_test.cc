@@ -115,7 +115,8 @@ TEST_F(RecoveryOrderTest, AFollowersGapSurvivesACrash) {
   EXPECT_EQ(report().bytes_cut, 0);
 }
 
-/// A truncation inside a batch has left a gap, which recovery believes below the recovery point only.
+/// A truncation inside a batch has left a gap, which recovery believes below the recovery point
+/// only.
 TEST_F(RecoveryOrderTest, NothingBehindAGapIsAcknowledgedBeforeTheRecoveryPointIsThere) {
   options_.level = Level::kWritten;
   open();
