@@ -173,13 +173,16 @@ TEST(BatchCheck, RefusesAProducerWithoutAnEpoch) {  // Q10
 // --- the records (semantics 2.4, formats 2) ---
 
 TEST(BatchCheck, RefusesOtherRecordCountsThanTheHeaderSays) {
-  const std::string both = std::string(kRecordA) + std::string(kRecordB);
+  std::string both(kRecordA);
+  both += kRecordB;
   EXPECT_EQ(kTopic.code(client_batch(both, 2)), ErrorCode::NONE);
   EXPECT_EQ(kTopic.code(client_batch(both, 3)), ErrorCode::INVALID_RECORD);
   EXPECT_EQ(kTopic.code(client_batch(both, 1)), ErrorCode::INVALID_RECORD);
   EXPECT_EQ(kTopic.code(client_batch("", 1)), ErrorCode::INVALID_RECORD);
   EXPECT_EQ(kTopic.code(client_batch(both, 2147483647)), ErrorCode::INVALID_RECORD);
-  EXPECT_EQ(kTopic.code(client_batch(std::string(kRecordA) + "00", 1)), ErrorCode::INVALID_RECORD);
+  std::string with_padding(kRecordA);
+  with_padding += "00";
+  EXPECT_EQ(kTopic.code(client_batch(with_padding, 1)), ErrorCode::INVALID_RECORD);
 }
 
 TEST(BatchCheck, RefusesMalformedRecordsInEveryCodec) {
