@@ -102,8 +102,6 @@ class Surveyor {
     options.is_clean_end = context_.clean_end || context_.was_clean_for_kafka;
     options.recovery_point = context_.checkpoint.recovery_point.value_or(
         options.is_clean_end && !context_.clean_end ? Offset(0) : survey_.bases.back());
-    options.gaps_legal_to =
-        std::max(options.recovery_point, context_.checkpoint.log_start.value_or(Offset(0)));
     ONCELOG_TRY_ASSIGN(options.epochs_from, load_epochs(options.recovery_point));
     if (survey_.plan.refusal) return {};
     auto scanned = log::scan_log(state_, survey_.bases, options);

@@ -109,10 +109,6 @@ Result<LogScan> scan_from_checkpoint(LogState& state, const OpenRequest& request
   ScanOptions options;
   options.epochs_from = epochs_from;
   options.recovery_point = trust.recovery_point;
-  // All below the log start was durable when that was saved; a removal that was interrupted may
-  // have left some of it.
-  options.gaps_legal_to =
-      std::max(trust.recovery_point, request.checkpoint.log_start.value_or(Offset(0)));
   options.keep_from = keep_from(request);
   options.is_clean_end = trust.is_clean;
   options.believes_seals = trust.is_point_known && !request.has_foreign_writes;

@@ -54,8 +54,7 @@ struct LogScan {
 
 struct ScanOptions {
   Offset epochs_from{};     ///< batches from here on may begin leader epochs that the file has not
-  Offset recovery_point{};  ///< every batch below it has been synced
-  Offset gaps_legal_to{};   ///< segments up to this base need not follow what is before them
+  Offset recovery_point{};  ///< below it gaps between segments are legal
   Offset replay_from{};     ///< the producer table is right up to here; 0: it is empty
   Offset keep_from{};       ///< checkpoints of producers are kept from the newest below this on
   bool is_clean_end = false;    ///< the files are as a clean close left them

@@ -2,10 +2,10 @@
 // or retention.ms let go (semantics 19).
 //
 // Invariant: no producer is forgotten because its data goes.
-// Crash: first a checkpoint of the producers stands that does without the bytes, then the log start
-//   is raised, both synced; then files go, the last of them after a directory sync. So an open
-//   finds either the batch by which it knows that checkpoint, or exactly the first segment that the
-//   checkpoint's note names.
+// Crash: first a checkpoint of the producers stands that does without the bytes, and the recovery
+//   point, then the log start is raised, both synced; then files go, the last of them after a
+//   directory sync. So an open finds either the batch by which it knows that checkpoint, or exactly
+//   the first segment that the checkpoint's note names.
 #include <algorithm>
 
 #include "log/producer_checkpoint.h"
@@ -102,6 +102,10 @@ Result<std::vector<Offset>> apply_retention(LogState& state) {
     ONCELOG_TRY_ASSIGN(const Offset end, end_of(going));
     ONCELOG_TRY(checkpoint_between(state, end));
     ONCELOG_TRY(note_checkpoints(state, end, first_base));
+  }
+  // A loss of power may bring any of what goes back: gaps are believed below the recovery point.
+  if (Offset(state.recovery_point.load()) < first_base) {
+    ONCELOG_TRY(sync_log(state, SyncScope::kRecoveryPoint, first_base));
   }
   ONCELOG_TRY(raise_log_start(state, first_base));
 

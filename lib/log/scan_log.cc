@@ -187,7 +187,7 @@ class Scanner {
       return "the segment's base lies below the end " + std::to_string(scan_.end.value()) +
              " of the segment before";
     }
-    const bool is_gap_suspect = index > 0 && base > scan_.end && base > options_.gaps_legal_to;
+    const bool is_gap_suspect = index > 0 && base > scan_.end && base > options_.recovery_point;
     if (!is_gap_suspect || options_.is_clean_end) return {};
     return "offsets from " + std::to_string(scan_.end.value()) + " up to the segment are missing";
   }

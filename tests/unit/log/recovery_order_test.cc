@@ -140,20 +140,27 @@ TEST_F(RecoveryOrderTest, NothingBehindAGapIsAcknowledgedBeforeTheRecoveryPointI
 }
 
 /// Of several segments that retention removed, a loss of power may bring any back.
-TEST_F(RecoveryOrderTest, AHoleBelowTheLogStartEndsNoLog) {
+TEST_F(RecoveryOrderTest, AHoleThatRetentionLeavesEndsNoLog) {
+  options_.level = Level::kWritten;
+  options_.config.segment_bytes = 100;
+  options_.config.retention_bytes = 0;
   open();
-  for (int i = 0; i < 4; ++i) {
-    append({.records = 5});
-    ASSERT_THAT(log_->roll(), Succeeds());
-  }
-  append({.records = 5});
-  ASSERT_THAT(log_->delete_records(Offset(15)), Succeeds());
+  const Fault full{.call = IoCall::kWrite,
+                   .path_part = "recovery-point",
+                   .is_lasting = true,
+                   .os_errno = ENOSPC};
+  vfs_.plan().add(full);
+  for (int i = 0; i < 5; ++i) append();
+  vfs_.plan().clear();
+  vfs_.plan().set_skips_syncs(true);
+  const std::string first = read_text(log_path(0));
+  EXPECT_EQ(value_of(log_->apply_retention()).size(), 5U);
+  append();
   crash();
-  write_text(store_path() + "/recovery-point-offset-checkpoint", "0\n1\nt 0 0\n");
-  fs::remove(log_path(5));
+  write_text(log_path(0), first);
   open();
-  EXPECT_EQ(log_->ends().log_start, Offset(15));
-  EXPECT_EQ(log_->ends().log_end, Offset(25));
+  EXPECT_EQ(log_->ends().log_start, Offset(5));
+  EXPECT_EQ(log_->ends().log_end, Offset(6));
   EXPECT_THAT(report().cuts, testing::IsEmpty());
 }
 
