@@ -209,10 +209,10 @@ TEST_F(RecoveryOrderTest, OnlyBytesInFrontOfAPreallocatedTailCountAsCut) {
   const Appended last = append();
   ASSERT_EQ(last.last_offset, Offset(1));
   crash();
-  const auto batch_bytes = static_cast<std::int64_t>(make_batch().size());
+  const std::size_t batch_bytes = make_batch().size();
   flip_byte(log_path(0), 2 * batch_bytes - 1);
   open();
-  EXPECT_EQ(report().bytes_cut, batch_bytes);
+  EXPECT_EQ(report().bytes_cut, std::ssize(make_batch()));
 }
 
 TEST_F(RecoveryOrderTest, AnEpochFileOfALaterVersionIsRefusedByName) {

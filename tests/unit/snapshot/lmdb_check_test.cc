@@ -404,7 +404,7 @@ TEST(LmdbCheck, APageSizeOfWhichNoSecondMetaPageSpeaksIsForeign) {
 
 TEST(LmdbCheck, OneMetaPageOfOursMakesTheFileOurs) {
   for (const std::size_t page : {std::size_t{0}, kPage}) {
-    for (const std::size_t position : {16, 20, 40}) {
+    for (const std::size_t position : {16UZ, 20UZ, 40UZ}) {
       Image image = lived_image();
       image.flip(page + position, 3);
       expect_damaged_metas(image, "meta page " + std::to_string(page / kPage));
