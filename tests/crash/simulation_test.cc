@@ -149,6 +149,7 @@ class Simulation {
     while (pick(4) == 0) {
       ++tally_.nested;
       left = crash_while_opening(std::move(left), kind);
+      if (has_hole(left, *point.expected)) left = copy_of(point.disk);
     }
     try {
       world_ = std::make_unique<CrashWorld>(options_, std::move(left), *point.expected, kind);
