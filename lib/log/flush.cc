@@ -83,6 +83,7 @@ void apply_sync(LogState& state, const Capture& now, SyncScope scope) {
     if (now.epochs && state.epochs.entries() == *now.epochs) state.are_epochs_unwritten = false;
   }
   state.durable_end.store(now.end.value());
+  if (now.has_unsaved_gap) state.recovery_point.store(now.reopen_end.value());  // saved already
   if (state.high_watermark_policy == HighWatermarkPolicy::kDurable) {
     move_high_watermark(state, std::max(now.end, state.offsets.high_watermark()));
   }
@@ -108,17 +109,14 @@ bool is_flush_due(const LogState& state, bool has_rolled, std::optional<Timestam
 
 namespace {
 
-/// Requires file_mutex.
+/// In the checkpoint file, not in memory. Requires file_mutex.
 Result<void> save_recovery_point(LogState& state, const Capture& now,
                                  std::optional<Offset> high_watermark) {
   // Unless there is a gap, a crash before it is written costs no more than a longer recovery.
   const PartitionCheckpoint checkpoint{.recovery_point = now.reopen_end,
                                        .high_watermark = high_watermark,
                                        .can_wait = !now.has_unsaved_gap};
-  ONCELOG_TRY(
-      poison_unless_full(state, state.environment.checkpoints.save(state.name, checkpoint)));
-  state.recovery_point.store(now.reopen_end.value());
-  return {};
+  return poison_unless_full(state, state.environment.checkpoints.save(state.name, checkpoint));
 }
 
 Result<void> sync_and_note(LogState& state, SyncScope scope, Offset needed) {
@@ -137,6 +135,7 @@ Result<void> sync_and_note(LogState& state, SyncScope scope, Offset needed) {
   // Read now: where it follows the durable end, this sync has moved it.
   const Offset high_watermark = state.published.read().ends.high_watermark;
   ONCELOG_TRY(save_recovery_point(state, now, high_watermark));
+  state.recovery_point.store(now.reopen_end.value());
   state.flushed_bytes.store(now.appended_bytes);
   state.last_flush_ms.store(state.environment.clock.now().value());
   return {};

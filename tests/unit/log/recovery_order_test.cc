@@ -2,7 +2,9 @@
 // it reached the disk.
 #include <gmock/gmock.h>
 
+#include <atomic>
 #include <filesystem>
+#include <thread>
 
 #include "log/recovery.h"
 #include "support/log_fixture.h"
@@ -137,6 +139,25 @@ TEST_F(RecoveryOrderTest, NothingBehindAGapIsAcknowledgedBeforeTheRecoveryPointI
   crash_and_open();
   EXPECT_EQ(log_->ends().log_end, Offset(9));
   EXPECT_THAT(report().cuts, testing::IsEmpty());
+}
+
+/// What the flush behind a gap has made persistent first moves with the durable end, not before it.
+TEST_F(RecoveryOrderTest, TheRecoveryPointIsNeverSeenAboveTheDurableEnd) {
+  options_.level = Level::kWritten;
+  vfs_.plan().set_skips_syncs(true);
+  open();
+  for (int i = 0; i < 500; ++i) append();  // the observer keeps the writer lock for a while
+  std::atomic<bool> is_done{false};
+  std::thread observer([&] {
+    while (!is_done.load()) EXPECT_THAT(log_->check_invariants(), testing::IsEmpty());
+  });
+  for (int i = 0; i < 100; ++i) {
+    append({.records = 3});
+    EXPECT_THAT(log_->truncate_to(log_->ends().log_end - 1), Succeeds());
+    EXPECT_THAT(log_->roll(), Succeeds());
+  }
+  is_done.store(true);
+  observer.join();
 }
 
 /// Of several segments that retention removed, a loss of power may bring any back.
