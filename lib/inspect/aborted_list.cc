@@ -1,6 +1,7 @@
 // aborted_list.cc: the transaction indexes of a partition beside what its batches say.
 #include <algorithm>
 #include <limits>
+#include <optional>
 #include <span>
 #include <utility>
 
@@ -25,27 +26,26 @@ class AbortedReplay {
   explicit AbortedReplay(Offset first_base) : end_(first_base), gaps_(first_base) {}
 
   Result<void> read(BatchStream& batches, ProblemList& problems) {
-    while (true) {
-      ONCELOG_TRY_ASSIGN(const ScannedBatch* const found, batches.next());
-      if (found == nullptr) return {};
-      if (!found->damage.empty()) {
-        is_whole_ = false;
-        problems.add(found->file, found->position, found->damage);
-        continue;
-      }
-      const RecordBatchView& batch = *found->batch;
+    const auto add = [this](const SegmentName& segment, const ScannedBatch& found) {
+      if (!found.damage.empty()) return true;  // its offset goes back
+      const RecordBatchView& batch = *found.batch;
       if (batch.base_offset() > end_) gaps_.add(end_, batch.base_offset());
-      replay_.apply(batch, batches.segment().base);
+      replay_.apply(batch, segment.base);
       end_ = batch.next_offset();
-    }
+      return true;
+    };
+    ONCELOG_TRY(inspect::walk_batches(batches, problems, add));
+    is_whole_ = problems.is_empty();
+    return {};
   }
 
   /// Markers of one segment. Behind damage there may have been any offsets.
-  [[nodiscard]] inspect::AbortedInSegment in_segment(Offset base) const {
+  [[nodiscard]] inspect::AbortedInSegment in_segment(Offset base,
+                                                     std::optional<Offset> lags_from) const {
     const auto same =
         std::ranges::equal_range(replay_.aborted(), base, {}, &AbortedTransactionEntry::segment);
     const Offset log_end = is_whole_ ? end_ : Offset(std::numeric_limits<std::int64_t>::max());
-    return {std::span(same.begin(), same.end()), gaps_, log_end, is_whole_};
+    return {std::span(same.begin(), same.end()), gaps_, log_end, is_whole_, lags_from};
   }
 
  private:
@@ -65,21 +65,16 @@ Result<std::vector<Problem>> list_aborted(const std::string& directory, const Ab
   AbortedReplay replay(segments.front().base);
   BatchStream batches(disk, segments);
   ONCELOG_TRY(replay.read(batches, problems));
-  // An owner writes its last index behind the batches; what lies below the recovery point is there.
   const auto recovery_point =
       inspect::checkpoint_entry(disk, inspect::place_of(directory), store::kRecoveryPointFile);
-  const auto visit_or_excuse = [&](const ListedAbort& found) {
-    const bool may_come = !found.stored && found.replayed->segment == segments.back().base &&
-                          (!recovery_point || found.replayed->last_offset >= *recovery_point);
-    if (!may_come) return visit(found);
-    ListedAbort excused = found;
-    excused.problem.clear();
-    return visit(excused);
-  };
   for (const SegmentName& name : segments) {
     const inspect::IndexSource source{disk, inspect::sibling_path(name, segment::kTxnIndexSuffix),
                                       name.base, false};
-    if (!compare_txn_index(source, replay.in_segment(name.base), problems, visit_or_excuse)) break;
+    // An owner writes its last index behind the batches; below the recovery point it is there.
+    std::optional<Offset> lags_from;
+    if (name.base == segments.back().base) lags_from = recovery_point.value_or(Offset(0));
+    const auto in_batches = replay.in_segment(name.base, lags_from);
+    if (!compare_txn_index(source, in_batches, problems, visit)) break;
   }
   return std::move(problems).take();
 }

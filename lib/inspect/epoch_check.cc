@@ -5,6 +5,7 @@
 #include "inspect/segment_list.h"
 #include "log/checkpoint.h"
 #include "segment/segment_names.h"
+#include "store/checkpoint_files.h"
 
 namespace oncelog::inspect {
 
@@ -17,14 +18,13 @@ std::string text_of(const LeaderEpochStart& entry) {
 
 }  // namespace
 
-EpochCheck::EpochCheck(Vfs& vfs, const std::string& directory, ProblemList& problems, Tail tail)
-    : problems_(problems), path_(join_path(directory, segment::kLeaderEpochFile)) {
-  const auto log_start = checkpoint_entry(vfs, place_of(directory), "log-start-offset-checkpoint");
+EpochCheck::EpochCheck(Vfs& vfs, const std::string& directory, std::optional<Offset> lags_from,
+                       ProblemList& problems)
+    : problems_(problems),
+      path_(join_path(directory, segment::kLeaderEpochFile)),
+      lags_from_(lags_from) {
+  const auto log_start = checkpoint_entry(vfs, place_of(directory), store::kLogStartFile);
   log_start_ = log_start.value_or(Offset(0));
-  if (tail == Tail::kMayLag) {
-    lags_from_ = checkpoint_entry(vfs, place_of(directory), "recovery-point-offset-checkpoint")
-                     .value_or(Offset(0));
-  }
   auto entries = log::read_leader_epochs(vfs, path_);
   if (!entries) {
     problems_.add(path_, 0, entries.error().text());

@@ -17,11 +17,9 @@ namespace oncelog::inspect {
 class EpochCheck {
  public:
   /// A file that cannot be read, or whose entries do not ascend, is a problem; batches are not
-  /// compared with it then.
-  /// `tail`: whether an owner may not have written its latest epochs yet.
-  enum class Tail : std::uint8_t { kWhole, kMayLag };
-  EpochCheck(Vfs& vfs, const std::string& directory, ProblemList& problems,
-             Tail tail = Tail::kWhole);
+  /// compared with it then. Epochs that begin at or above `lags_from` may not be in the file yet.
+  EpochCheck(Vfs& vfs, const std::string& directory, std::optional<Offset> lags_from,
+             ProblemList& problems);
 
   void add_batch(const ScannedBatch& found);
   void finish(Offset log_end);
@@ -32,7 +30,7 @@ class EpochCheck {
   ProblemList& problems_;
   std::string path_;
   Offset log_start_{};
-  std::optional<Offset> lags_from_{};  ///< epochs that begin there may not be in the file
+  std::optional<Offset> lags_from_;
   std::vector<LeaderEpochStart> entries_;
   bool is_usable_ = false;
   std::optional<std::pair<LeaderEpoch, LeaderEpoch>> wrong_before_{};  ///< seen, and in force

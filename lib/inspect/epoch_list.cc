@@ -5,6 +5,7 @@
 #include "inspect/batch_stream.h"
 #include "inspect/epoch_check.h"
 #include "oncelog/inspect_partition.h"
+#include "store/checkpoint_files.h"
 
 namespace oncelog {
 
@@ -12,7 +13,9 @@ Result<EpochListing> list_epochs(const std::string& directory, Vfs* vfs) {
   Vfs& disk = vfs != nullptr ? *vfs : posix_vfs();
   ONCELOG_TRY_ASSIGN(auto batches, inspect::BatchStream::open(disk, directory));
   inspect::ProblemList problems;
-  inspect::EpochCheck check(disk, directory, problems, inspect::EpochCheck::Tail::kMayLag);
+  const auto recovery_point =
+      inspect::checkpoint_entry(disk, inspect::place_of(directory), store::kRecoveryPointFile);
+  inspect::EpochCheck check(disk, directory, recovery_point.value_or(Offset(0)), problems);
   std::map<LeaderEpoch, ListedEpoch> epochs;
   for (const LeaderEpochStart& entry : check.entries()) {
     epochs[entry.epoch] = {entry.epoch, entry.start, {}, {}, 0};

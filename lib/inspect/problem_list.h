@@ -21,6 +21,7 @@ class ProblemList {
     if (++count <= kPerFileMax) problems_.push_back({file, position, std::move(text)});
   }
 
+  [[nodiscard]] bool is_empty() const { return counts_.empty(); }
   [[nodiscard]] bool has(const std::string& file) const { return counts_.contains(file); }
 
   /// The problems, and for each file with more of them how many more.

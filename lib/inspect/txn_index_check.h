@@ -33,7 +33,7 @@ struct AbortedInSegment {
   const OffsetGaps& gaps;
   Offset log_end{};
   bool is_history_whole = true;       ///< false behind damage: then a replay proves nothing
-  std::optional<Offset> lags_from{};  ///< entries of markers there may not have been written yet
+  std::optional<Offset> lags_from{};  ///< entries of markers there may be missing: not written yet
 };
 
 /// Formats 9. An entry must be a replayed one. It may begin before the replayed one, or have none,

@@ -63,8 +63,7 @@ class Verification {
         gaps_(next_offset_),
         recovery_point_(inspect::checkpoint_entry(vfs, inspect::place_of(directory),
                                                   store::kRecoveryPointFile)),
-        epochs_(vfs, directory, problems_,
-                recovery_point_ ? EpochCheck::Tail::kMayLag : EpochCheck::Tail::kWhole) {}
+        epochs_(vfs, directory, recovery_point_, problems_) {}
 
   Result<std::vector<Problem>> run() {
     for (std::size_t i = 0; i < segments_.size(); ++i) ONCELOG_TRY(check_segment(i));
