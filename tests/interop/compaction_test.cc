@@ -1,13 +1,16 @@
 // compaction_test.cc: Kafka's cleaner and our compaction on copies of one directory: the same bytes
-// in the `.log` and in the transaction index, and the same begin of the next round.
+// in the `.log` and in the transaction index, and the same begin of the next round. Compressed, the
+// same batches and records: how a codec's library packs them is its own.
 #include <gmock/gmock.h>
 
 #include <string>
+#include <vector>
 
 #include "interop/judge.h"
 #include "interop/log_report.h"
 #include "oncelog/clock.h"
 #include "oncelog/store.h"
+#include "record/compression.h"
 #include "support/keyed_batches.h"
 #include "support/temp_dir.h"
 
@@ -15,12 +18,24 @@ namespace oncelog::interop {
 namespace {
 
 using test::Keyed;
-using test::value_of;
 
 /// Where the judge's clock stands.
 constexpr std::int64_t kJudgedAt = 1'700'000'000'000;
 
-class Compacted : public testing::Test {
+/// Of each batch the header, then the records.
+std::vector<std::string> content_of(const std::string& log) {
+  std::vector<std::string> content;
+  BatchCursor cursor(as_bytes(log));
+  while (const auto batch = value_of(cursor.next())) {
+    Json header = json_batch(*batch);
+    header["max_timestamp"] = batch->max_timestamp().value();
+    content.push_back(header.dump());
+    for (std::string& record : test::records_of(*batch)) content.push_back(std::move(record));
+  }
+  return content;
+}
+
+class Compacted : public testing::TestWithParam<Codec> {
  protected:
   void SetUp() override {
     if (is_jvm_off()) GTEST_SKIP() << "ONCELOG_JVM=off";
@@ -44,7 +59,8 @@ class Compacted : public testing::Test {
   }
   void put(std::int64_t id, bool is_transactional, const std::vector<Keyed>& records) {
     auto& sequence = sequences_[id];
-    value_of(log_->append_as_leader(test::make_keyed(records, {.is_transactional = is_transactional,
+    value_of(log_->append_as_leader(test::make_keyed(records, {.codec = GetParam(),
+                                                               .is_transactional = is_transactional,
                                                                .producer_id = id,
                                                                .producer_epoch = 0,
                                                                .sequence = sequence})));
@@ -83,14 +99,18 @@ class Compacted : public testing::Test {
     open();
     ASSERT_TRUE(value_of(log_->compact()).was_due);
     close();
-    for (const std::string& file : {std::string("t-0/00000000000000000000.log"),
-                                    std::string("t-0/00000000000000000000.txnindex"),
+    const auto ours = [this](const std::string& file) { return read_text(path() + "/" + file); };
+    const auto theirs = [&](const std::string& file) { return read_text(copy + "/" + file); };
+    for (const std::string& file : {std::string("t-0/00000000000000000000.txnindex"),
                                     std::string("cleaner-offset-checkpoint")}) {
-      EXPECT_EQ(test::to_hex(as_bytes(read_text(path() + "/" + file))),
-                test::to_hex(as_bytes(read_text(copy + "/" + file))))
-          << file;
+      EXPECT_EQ(test::to_hex(as_bytes(ours(file))), test::to_hex(as_bytes(theirs(file)))) << file;
     }
-    EXPECT_FALSE(read_text(path() + "/t-0/00000000000000000000.log").empty());
+    const std::string log = "t-0/00000000000000000000.log";
+    EXPECT_EQ(content_of(ours(log)), content_of(theirs(log)));
+    EXPECT_FALSE(ours(log).empty());
+    if (GetParam() == Codec::kNone) {
+      EXPECT_EQ(test::to_hex(as_bytes(ours(log))), test::to_hex(as_bytes(theirs(log))));
+    }
   }
 
   [[nodiscard]] std::string path() const { return dir_.file("store"); }
@@ -105,19 +125,26 @@ class Compacted : public testing::Test {
   std::shared_ptr<PartitionLog> log_;
 };
 
-TEST_F(Compacted, AFirstRoundLeavesWhatKafkasDoes) {
+TEST_P(Compacted, AFirstRoundLeavesWhatKafkasDoes) {
   open();
   write_some("1");
   compact_both_and_compare();
 }
 
-TEST_F(Compacted, ALaterRoundBehindTheHorizonsLeavesWhatKafkasDoes) {
+TEST_P(Compacted, ALaterRoundBehindTheHorizonsLeavesWhatKafkasDoes) {
   open();
   write_some("1");
   value_of(log_->compact());
   write_some("2");
   compact_both_and_compare();
 }
+
+INSTANTIATE_TEST_SUITE_P(Codecs, Compacted,
+                         testing::Values(Codec::kNone, Codec::kGzip, Codec::kSnappy, Codec::kLz4,
+                                         Codec::kZstd),
+                         [](const auto& test) {
+                           return std::string(record::codec_name(test.param));
+                         });
 
 }  // namespace
 }  // namespace oncelog::interop
