@@ -12,6 +12,7 @@
 
 #include "support/crash_images.h"
 #include "support/crash_verbs.h"
+#include "support/environment.h"
 #include "support/log_comparison.h"
 #include "support/matchers.h"
 

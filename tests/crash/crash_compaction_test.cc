@@ -16,6 +16,7 @@
 #include "oncelog/inspect.h"
 #include "support/crash_images.h"
 #include "support/crash_verbs.h"
+#include "support/environment.h"
 #include "support/log_comparison.h"
 #include "support/log_facts.h"
 

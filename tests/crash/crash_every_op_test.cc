@@ -10,6 +10,7 @@
 
 #include "support/crash_images.h"
 #include "support/crash_verbs.h"
+#include "support/environment.h"
 
 namespace oncelog::test {
 

@@ -15,6 +15,7 @@
 
 #include "segment/segment_names.h"
 #include "support/crash_images.h"
+#include "support/environment.h"
 #include "support/log_comparison.h"
 
 namespace oncelog::test {

@@ -20,6 +20,7 @@
 #include "support/batches.h"
 #include "support/matchers.h"
 #include "support/temp_dir.h"
+#include "support/written_log.h"
 
 namespace oncelog::test {
 
@@ -32,8 +33,6 @@ constexpr int kTransactions = 150;  ///< of each appender
 
 /// Records of today: no producer is to expire.
 std::int64_t now_ms() { return system_clock().now().value(); }
-
-bool is_to_abort(ProducerId id) { return id.value() % 3 == 0; }
 
 /// What was acknowledged as durable, and that no truncation may have cut.
 class Acknowledged {

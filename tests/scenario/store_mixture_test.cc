@@ -9,7 +9,6 @@
 
 #include <array>
 #include <atomic>
-#include <cstdlib>
 #include <filesystem>
 #include <functional>
 #include <iostream>
@@ -22,6 +21,8 @@
 #include <vector>
 
 #include "oncelog/oncelog.h"
+#include "segment/segment_names.h"
+#include "support/environment.h"
 #include "support/fault_vfs.h"
 #include "support/keyed_batches.h"
 #include "support/matchers.h"
@@ -32,15 +33,11 @@ namespace oncelog::test {
 
 namespace {
 
+using segment::partition_directory_name;
 using testing::IsEmpty;
 
 constexpr int kProducers = 6;
 constexpr int kKeys = 7;
-
-std::int64_t number_of(const char* variable, std::int64_t otherwise) {
-  const char* text = std::getenv(variable);
-  return text == nullptr ? otherwise : std::atoll(text);
-}
 
 class StoreMixture : public testing::TestWithParam<MaintenanceBy> {
  protected:
@@ -87,7 +84,7 @@ class StoreMixture : public testing::TestWithParam<MaintenanceBy> {
   }
   [[nodiscard]] std::shared_ptr<PartitionLog> log_of(const Mixed& one) const {
     auto log = store_->find_partition(one.name);
-    if (!log) throw std::runtime_error("not open: " + text_of(one.name));
+    if (!log) throw std::runtime_error("not open: " + partition_directory_name(one.name));
     return log;
   }
   /// Readers stay away while the store itself goes.
@@ -124,7 +121,7 @@ class StoreMixture : public testing::TestWithParam<MaintenanceBy> {
   void read_once(std::minstd_rand& random, std::map<int, Offset>& positions);
   void check_fetched(const Fetched& fetched, Bytes bytes, Offset from, Isolation isolation);
 
-  const std::int64_t seed_ = number_of("ONCELOG_MIXTURE_SEED", 1);
+  const std::int64_t seed_ = number_from_environment("ONCELOG_MIXTURE_SEED", 1);
   std::minstd_rand random_;
   TempDir directory_{memory_directory()};
   FaultVfs vfs_{posix_vfs()};
@@ -349,13 +346,13 @@ void StoreMixture::check(const Mixed& one, const PartitionLog& log) const {
     std::erase_if(expected, [&](const Line& line) { return std::get<0>(line) < log_start; });
     std::vector<Line> from_start = seen;
     std::erase_if(from_start, [&](const Line& line) { return std::get<0>(line) < log_start; });
-    ASSERT_EQ(from_start, expected) << text_of(one.name);
+    ASSERT_EQ(from_start, expected) << partition_directory_name(one.name);
     return;
   }
-  ASSERT_TRUE(std::ranges::includes(expected, seen)) << text_of(one.name);
+  ASSERT_TRUE(std::ranges::includes(expected, seen)) << partition_directory_name(one.name);
   for (const auto& [key, line] : last_values(one.written, log_start)) {
     EXPECT_TRUE(std::ranges::binary_search(seen, line))
-        << text_of(one.name) << ": " << key << " at " << std::get<0>(line).value();
+        << partition_directory_name(one.name) << ": " << key << " at " << std::get<0>(line).value();
   }
 }
 
@@ -429,7 +426,7 @@ void StoreMixture::check_fetched(const Fetched& fetched, Bytes bytes, Offset fro
 }
 
 TEST_P(StoreMixture, HoldsWhatWasWrittenAndReadersSeeNoOtherThing) {
-  const std::int64_t steps = number_of("ONCELOG_MIXTURE_STEPS", 1500);
+  const std::int64_t steps = number_from_environment("ONCELOG_MIXTURE_STEPS", 1500);
   for (std::uint32_t i = 0; i < 2; ++i) readers_.emplace_back([this, i] { follow(i + 1); });
   for (std::int64_t i = 0; i < steps && !HasFailure(); ++i) {
     SCOPED_TRACE("step " + std::to_string(i));

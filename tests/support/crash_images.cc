@@ -1,7 +1,6 @@
 #include "support/crash_images.h"
 
 #include <algorithm>
-#include <cstdlib>
 #include <exception>
 
 #include "support/log_comparison.h"
@@ -13,11 +12,6 @@ namespace {
 constexpr std::size_t kFailuresMax = 5;
 
 }  // namespace
-
-std::int64_t number_from_environment(const char* name, std::int64_t otherwise) {
-  const char* const text = std::getenv(name);
-  return text == nullptr ? otherwise : std::atoll(text);
-}
 
 void CrashImages::check(const std::vector<CrashPoint>& points) {
   for (const CrashPoint& point : points) {

@@ -47,7 +47,4 @@ class CrashImages {
   std::set<std::uint64_t> seen_;  ///< images of the point that is being looked at
 };
 
-/// From the environment, or the default: to raise the counts of a long run.
-[[nodiscard]] std::int64_t number_from_environment(const char* name, std::int64_t otherwise);
-
 }  // namespace oncelog::test

@@ -35,10 +35,6 @@ struct Mixed {
   std::vector<Written> written{};  ///< by offset; without what was truncated
 };
 
-[[nodiscard]] inline std::string text_of(const TopicPartition& name) {
-  return name.topic + "-" + std::to_string(name.partition);
-}
-
 /// Offset, key and value of a record.
 using Line = std::tuple<Offset, std::string, std::string>;
 
