@@ -131,26 +131,15 @@ void run_all(const Setup& setup) {
 
 int main(int argc, char** argv) {
   Setup setup;
-  for (int i = 1; i < argc; ++i) {
-    const std::string argument = argv[i];
-    const auto value = [&](const std::string& name) {
-      return argument.starts_with(name + "=") ? argument.substr(name.size() + 1) : std::string();
-    };
-    if (argument == "--quick") {
-      setup.bytes = std::int64_t{128} << 20;
-      setup.runs = 3;
-    } else if (!value("--runs").empty()) {
-      setup.runs = std::stoi(value("--runs"));
-    } else if (!value("--directory").empty()) {
-      setup.directory = value("--directory");
-    } else if (!value("--mib").empty()) {
-      setup.bytes = std::stoll(value("--mib")) << 20;
-    } else if (!value("--record").empty()) {
-      setup.record_bytes = std::stoll(value("--record"));
-    } else {
-      give_up("what is " + argument + "?");
-    }
-  }
+  CLI::App app("What a compaction costs");
+  app.add_flag_callback("--quick", [&] {
+    setup.bytes = std::int64_t{128} << 20;
+    setup.runs = 3;
+  });
+  bench::add_common_options(app, setup.directory, setup.runs);
+  bench::add_mib_option(app, setup.bytes);
+  app.add_option("--record", setup.record_bytes, "Bytes of a value")->check(CLI::PositiveNumber);
+  CLI11_PARSE(app, argc, argv);
   run_all(setup);
   return 0;
 }

@@ -330,33 +330,17 @@ void run_durable(const Setup& setup, ScratchFolder& folder, std::int64_t bytes) 
   }
 }
 
-Setup parse(int argc, char** argv) {
-  Setup setup;
-  for (int i = 1; i < argc; ++i) {
-    const std::string_view word = argv[i];
-    const auto value = [&](std::string_view name) -> std::optional<std::string> {
-      if (!word.starts_with(name)) return std::nullopt;
-      return std::string(word.substr(name.size()));
-    };
-    if (word == "--quick") {
-      setup.is_quick = true;
-      setup.runs = 3;
-    } else if (const auto runs = value("--runs=")) {
-      setup.runs = std::atoi(runs->c_str());
-    } else if (const auto directory = value("--directory=")) {
-      setup.directory = *directory;
-    } else {
-      give_up("what is " + std::string(word) + "? See the head of bench/bench_levels.cc");
-    }
-  }
-  if (setup.runs < 1) give_up("--runs is at least 1");
-  return setup;
-}
-
 }  // namespace
 
 int main(int argc, char** argv) {
-  const Setup setup = parse(argc, argv);
+  Setup setup;
+  CLI::App app("What an append costs at each level");
+  app.add_flag_callback("--quick", [&] {
+    setup.is_quick = true;
+    setup.runs = 3;
+  });
+  bench::add_common_options(app, setup.directory, setup.runs);
+  CLI11_PARSE(app, argc, argv);
   ScratchFolder folder(setup.directory);
   run_written(setup, folder);
   run_durable(setup, folder, 1024);

@@ -186,30 +186,17 @@ Times measure(const Setup& setup, std::int64_t batch_bytes) {
 int main(int argc, char** argv) {
   Setup setup;
   setup.threads = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
-  for (int i = 1; i < argc; ++i) {
-    const std::string argument = argv[i];
-    const auto value = [&](const std::string& name) {
-      return argument.starts_with(name + "=") ? argument.substr(name.size() + 1) : std::string();
-    };
-    if (argument == "--quick") {
-      setup.bytes = 32 << 20;
-      setup.runs = 3;
-    } else if (!value("--runs").empty()) {
-      setup.runs = std::stoi(value("--runs"));
-    } else if (!value("--directory").empty()) {
-      setup.directory = value("--directory");
-    } else if (!value("--partitions").empty()) {
-      setup.partitions = std::stoi(value("--partitions"));
-    } else if (!value("--mib").empty()) {
-      setup.bytes = std::stoll(value("--mib")) << 20;
-    } else if (!value("--batch").empty()) {
-      setup.batch_bytes = std::stoll(value("--batch"));
-    } else if (!value("--threads").empty()) {
-      setup.threads = std::stoi(value("--threads"));
-    } else {
-      give_up("what is " + argument + "?");
-    }
-  }
+  CLI::App app("What the recovery of a store costs");
+  app.add_flag_callback("--quick", [&] {
+    setup.bytes = 32 << 20;
+    setup.runs = 3;
+  });
+  bench::add_common_options(app, setup.directory, setup.runs);
+  bench::add_mib_option(app, setup.bytes);
+  app.add_option("--partitions", setup.partitions)->check(CLI::PositiveNumber);
+  app.add_option("--batch", setup.batch_bytes, "Only this size, in bytes");
+  app.add_option("--threads", setup.threads)->check(CLI::PositiveNumber);
+  CLI11_PARSE(app, argc, argv);
   std::printf("%d partitions, %d threads, %d runs; medians\n", setup.partitions, setup.threads,
               setup.runs);
   std::printf("%10s %8s %14s %14s %8s %8s\n", "batch", "MiB", "open MB/s", "read+CRC MB/s", "ratio",

@@ -232,29 +232,17 @@ void measure_retention(const Setup& setup, const std::string& path) {
 
 int main(int argc, char** argv) {
   Setup setup;
-  for (int i = 1; i < argc; ++i) {
-    const std::string argument = argv[i];
-    const auto value = [&](const std::string& name) {
-      return argument.starts_with(name + "=") ? argument.substr(name.size() + 1) : std::string();
-    };
-    if (argument == "--quick") {
-      setup.partitions = 100;
-      setup.segments = 500;
-      setup.runs = 3;
-    } else if (!value("--runs").empty()) {
-      setup.runs = std::stoi(value("--runs"));
-    } else if (!value("--directory").empty()) {
-      setup.directory = value("--directory");
-    } else if (!value("--partitions").empty()) {
-      setup.partitions = std::stoi(value("--partitions"));
-    } else if (!value("--segments").empty()) {
-      setup.segments = std::stoi(value("--segments"));
-    } else if (!value("--descriptors").empty()) {
-      setup.descriptors = std::stoul(value("--descriptors"));
-    } else {
-      give_up("what is " + argument + "?");
-    }
-  }
+  CLI::App app("What a store of many partitions costs");
+  app.add_flag_callback("--quick", [&] {
+    setup.partitions = 100;
+    setup.segments = 500;
+    setup.runs = 3;
+  });
+  bench::add_common_options(app, setup.directory, setup.runs);
+  app.add_option("--partitions", setup.partitions)->check(CLI::PositiveNumber);
+  app.add_option("--segments", setup.segments)->check(CLI::PositiveNumber);
+  app.add_option("--descriptors", setup.descriptors, "0: as many as the system lets us have");
+  CLI11_PARSE(app, argc, argv);
   limit_descriptors(setup);
   std::printf("%d partitions, %d segments, %d runs; medians\n", setup.partitions, setup.segments,
               setup.runs);

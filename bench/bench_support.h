@@ -3,8 +3,10 @@
 
 #include <unistd.h>
 
+#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -47,6 +49,18 @@ Number quantile(std::vector<Number> values, double share) {
 template <class Number>
 Number median(std::vector<Number> values) {
   return quantile(std::move(values), 0.5);
+}
+
+/// Options set their variables in the order in which they were added: `--quick` comes before these.
+inline void add_common_options(CLI::App& app, std::string& directory, int& runs) {
+  app.add_option("--directory", directory, "Where the files lie; removed at the end")
+      ->check(CLI::ExistingDirectory);
+  app.add_option("--runs", runs, "Of which the medians are taken")->check(CLI::PositiveNumber);
+}
+
+inline void add_mib_option(CLI::App& app, std::int64_t& bytes) {
+  app.add_option_function<std::int64_t>("--mib", [&bytes](std::int64_t mib) { bytes = mib << 20; })
+      ->check(CLI::PositiveNumber);
 }
 
 /// A new folder, removed at the end with all that is in it.
