@@ -37,6 +37,7 @@ struct CleanEnd {
 class CheckpointKeeper {
  public:
   virtual ~CheckpointKeeper() = default;
+  /// Without any value: what still waits is written.
   virtual Result<void> save(const TopicPartition& name, const PartitionCheckpoint& checkpoint) = 0;
 };
 

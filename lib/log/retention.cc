@@ -103,10 +103,12 @@ Result<std::vector<Offset>> apply_retention(LogState& state) {
     ONCELOG_TRY(checkpoint_between(state, end));
     ONCELOG_TRY(note_checkpoints(state, end, first_base));
   }
-  // A loss of power may bring any of what goes back: gaps are believed below the recovery point.
+  // A loss of power may bring any of what goes back: gaps are believed below the recovery point,
+  // which may still wait to be written with that of other logs.
   if (Offset(state.recovery_point.load()) < first_base) {
     ONCELOG_TRY(sync_log(state, SyncScope::kRecoveryPoint, first_base));
   }
+  ONCELOG_TRY(poison_unless_full(state, state.environment.checkpoints.save(state.name, {})));
   ONCELOG_TRY(raise_log_start(state, first_base));
 
   const std::scoped_lock files(state.file_mutex);

@@ -197,6 +197,38 @@ TEST_F(OpenPartitionsTest, OnePartitionIsRecoveredWhileAnotherOneStillIs) {
   EXPECT_NE(store_->find_partition(name_of(0)), nullptr);
 }
 
+/// A loss of power may bring any of several segments back: below the recovery point only is the gap
+/// between them believed.
+TEST_F(OpenPartitionsTest, RetentionBesideOtherOpensFindsTheRecoveryPointOnTheDisk) {
+  constexpr int kCount = 100;
+  options_.config.retention_ms = -1;
+  open_store();
+  for (int i = 0; i < kCount; ++i) {
+    const auto log = value_of(store_->open_partition(name_of(i), options_));
+    value_of(log->append_as_leader(make_batch()));
+    value_of(log->roll());
+    value_of(log->append_as_leader(make_batch()));
+    value_of(log->delete_records(Offset(1)));
+  }
+  crash();
+  const std::string checkpoint = store_path() + "/recovery-point-offset-checkpoint";
+  test::write_text(checkpoint, "0\n1\nmany 0 0\n");
+  open_store();
+  bool was_beside_others = false;
+  const auto retain = [&](const RecoveryProgress& now) {
+    const auto log = store_->find_partition(name_of(0));
+    if (was_beside_others || !log || now.partitions_done == kCount) return;
+    was_beside_others = true;
+    EXPECT_EQ(value_of(log->apply_retention()).size(), 1U);
+    EXPECT_THAT(test::read_text(checkpoint), testing::HasSubstr("many 0 2\n"));
+  };
+  const auto opened =
+      store_->open_partitions(all_of(kCount), {.thread_count = 1,
+                                               .on_progress = retain,
+                                               .progress_interval = std::chrono::milliseconds(0)});
+  EXPECT_TRUE(was_beside_others);
+}
+
 TEST_F(OpenPartitionsTest, OtherVerbsOfTheSamePartitionWaitForItsOpen) {
   make_many(8);
   std::thread opener([&] { store_->open_partitions(all_of(8), {.thread_count = 4}); });
