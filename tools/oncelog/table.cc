@@ -9,6 +9,11 @@ namespace {
 
 constexpr std::size_t kBlockRows = 1024;
 
+std::vector<Column> with_partition(std::vector<Column> columns) {
+  columns.insert(columns.begin(), {"partition", Align::kLeft});
+  return columns;
+}
+
 /// Columns on the screen: the later bytes of a UTF-8 character take none.
 std::size_t width_of(const std::string& text) {
   return static_cast<std::size_t>(std::ranges::count_if(
@@ -52,6 +57,15 @@ void Table::write_row(const std::vector<std::string>& cells) {
   }
   line.erase(line.find_last_not_of(' ') + 1);
   output_.write(line + '\n');
+}
+
+PartitionTable::PartitionTable(Output& output, std::vector<Column> columns, bool names_partitions)
+    : names_partitions_(names_partitions),
+      table_(output, names_partitions ? with_partition(std::move(columns)) : std::move(columns)) {}
+
+bool PartitionTable::add(const std::string& partition, std::vector<std::string> cells) {
+  if (names_partitions_) cells.insert(cells.begin(), partition);
+  return table_.add(std::move(cells));
 }
 
 }  // namespace oncelog::cli

@@ -36,4 +36,20 @@ class Table {
   bool has_heading_ = false;
 };
 
+/// A table of rows that belong to partitions. Only where they may be several, a first column names
+/// them.
+class PartitionTable {
+ public:
+  PartitionTable(Output& output, std::vector<Column> columns, bool names_partitions);
+
+  /// As many cells as columns were given. False once nothing can be written any more.
+  bool add(const std::string& partition, std::vector<std::string> cells);
+  /// To be called behind the last row.
+  void finish() { table_.finish(); }
+
+ private:
+  const bool names_partitions_;
+  Table table_;
+};
+
 }  // namespace oncelog::cli
