@@ -43,6 +43,7 @@ int parse_and_run(int argc, char** argv) {
   add_tail(app, run);
   add_diff(app, run);
   add_abort(app, run);
+  add_adopt(app, run);
   add_export_snapshots(app, run);
   add_shell(app, run);
 
