@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""`oncelog abort` ends a hanging transaction, and refuses whatever is none, with nothing changed."""
+"""`oncelog abort` ends a hanging transaction, and refuses what is none, with nothing changed."""
 import pathlib
 import shutil
 import sys
