@@ -46,6 +46,7 @@ int parse_and_run(int argc, char** argv) {
   add_adopt(app, run);
   add_export_snapshots(app, run);
   add_shell(app, run);
+  add_bench(app, run);
   add_completion(app, run);
   add_man(app, run);
 
