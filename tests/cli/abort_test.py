@@ -7,17 +7,12 @@ import sys
 sys.dont_write_bytecode = True
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE / "support"))
-from command import Shell, check, run, run_json, run_test  # noqa: E402
+from command import Shell, check, run, run_json, run_test, state  # noqa: E402
 from terminal import run_at_terminal  # noqa: E402
 
 OPEN = (b"t-0: producer 4000 (epoch 2, coordinator epoch 5) has a transaction open from offset 4 "
         b"on; its last batch ends at offset 5 and is of 2023-11-14T22:13:20.000Z; the last stable "
         b"offset is 4\n")
-
-
-def state(folder):
-    return {path: (path.stat().st_mtime_ns, path.read_bytes() if path.is_file() else b"")
-            for path in sorted(folder.rglob("*"))}
 
 
 def make_store(oncelog, store):

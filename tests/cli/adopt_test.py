@@ -9,15 +9,10 @@ import sys
 sys.dont_write_bytecode = True
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE / "support"))
-from command import Shell, check, run, run_json, run_test  # noqa: E402
+from command import Shell, check, run, run_json, run_test, state  # noqa: E402
 from terminal import run_at_terminal  # noqa: E402
 
 KAFKA = HERE.parent / "interop" / "golden"
-
-
-def state(folder):
-    return {path: (path.stat().st_mtime_ns, path.read_bytes() if path.is_file() else b"")
-            for path in sorted(folder.rglob("*"))}
 
 
 def check_dry_run(oncelog, directory, *flags, status=0):

@@ -1,4 +1,4 @@
-// table.h: rows of text in columns as wide as their widest cell.
+// table.h: rows of text in columns as wide as their widest cell; at a terminal, cut to its width.
 #pragma once
 
 #include <string>
@@ -27,7 +27,7 @@ class Table {
   void finish();
 
  private:
-  void write_row(const std::vector<std::string>& cells);
+  void write_row(const std::vector<std::string>& cells, const std::vector<std::size_t>& widths);
 
   Output& output_;
   std::vector<Column> columns_;
