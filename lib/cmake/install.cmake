@@ -1,5 +1,5 @@
-# cmake --install: headers, library, command, CMake package and oncelog.pc. Everything is found relative to
-# the installed files, so the prefix can be moved.
+# cmake --install: headers, library, command with its pages and completions, CMake package and oncelog.pc.
+# Everything is found relative to the installed files, so the prefix can be moved.
 include(CMakePackageConfigHelpers)
 
 set(package_dir ${CMAKE_INSTALL_LIBDIR}/cmake/oncelog)
@@ -12,6 +12,14 @@ install(TARGETS oncelog_sim EXPORT oncelogTargets
 install(EXPORT oncelogTargets NAMESPACE oncelog:: DESTINATION ${package_dir})
 if(TARGET oncelog_cli)
   install(TARGETS oncelog_cli)
+  set(made ${PROJECT_BINARY_DIR}/tools)
+  install(DIRECTORY ${made}/man1 DESTINATION ${CMAKE_INSTALL_MANDIR})
+  install(FILES ${made}/completions/oncelog
+          DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
+  install(FILES ${made}/completions/_oncelog
+          DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
+  install(FILES ${made}/completions/oncelog.fish
+          DESTINATION ${CMAKE_INSTALL_DATADIR}/fish/vendor_completions.d)
 endif()
 
 configure_package_config_file(

@@ -55,6 +55,18 @@ COMMANDS = {
     "diff": ["transactions transactions", "transactions/t-0 damaged/t-0",
              "transactions/t-0 damaged/t-0 --json", "transactions/t-0 shorter/t-0",
              "transactions store", "transactions store --json", "transactions nothing"],
+    "verify": ["transactions t-0", "transactions/t-0 --json", "damaged t-0", "damaged t-0 --json",
+               "nothing"],
+    "producers": ["transactions t-0", "transactions t-0 --json", "unclean t-0", "nothing"],
+    "consume": ["transactions t-0", "transactions t-0 --isolation read_uncommitted --from 60 --max 9",
+                "codecs t-0 --max 6 --format json", "codecs t-0 --max 6 --format hex",
+                "unclean t-0 --from @1700000000600 --max 2 --format json", "nothing"],
+    "repair": ["transactions --dry-run", "damaged --dry-run --aside kept",
+               "damaged t-0 --dry-run --aside kept --json",
+               "nothing --dry-run"],
+    "adopt": ["transactions --dry-run", "unclean --dry-run", "unclean --dry-run --json",
+              "damaged --dry-run", "damaged --dry-run --json", "store", "nothing"],
+    "completion": ["tcsh"],
 }
 
 

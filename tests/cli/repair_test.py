@@ -5,13 +5,7 @@ import sys
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
-from command import Shell, check, run, run_json, run_test  # noqa: E402
-
-
-def state(folder):
-    """Every file below a folder: its bytes and when it was last written."""
-    return {path: (path.stat().st_mtime_ns, path.read_bytes() if path.is_file() else b"")
-            for path in sorted(folder.rglob("*"))}
+from command import Shell, check, run, run_json, run_test, state  # noqa: E402
 
 
 def test(oncelog, folder):

@@ -25,6 +25,10 @@ done
 if [ -x "$build/tools/oncelog" ]; then
   [ -x "$prefix/bin/oncelog" ] || fail "bin/oncelog was not installed"
   "$prefix/bin/oncelog" --help >/dev/null || fail "bin/oncelog does not run"
+  for file in man/man1/oncelog.1 man/man1/oncelog-why-lso.1 bash-completion/completions/oncelog \
+              zsh/site-functions/_oncelog fish/vendor_completions.d/oncelog.fish; do
+    [ -s "$prefix/share/$file" ] || fail "share/$file was not installed"
+  done
 fi
 
 echo "== find_package"

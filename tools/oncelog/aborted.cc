@@ -33,7 +33,7 @@ std::string verdict_of(const ListedAbort& found) {
 class Aborted {
  public:
   Aborted(bool is_json, bool names_partitions)
-      : is_json_(is_json), names_partitions_(names_partitions), table_(output_, columns()) {}
+      : is_json_(is_json), table_(output_, columns(), names_partitions) {}
 
   int look_at(const PartitionDirectory& partition) {
     bool has_difference = false;
@@ -52,29 +52,23 @@ class Aborted {
   }
 
  private:
-  [[nodiscard]] std::vector<Column> columns() const {
-    std::vector<Column> all;
-    if (names_partitions_) all.push_back({"partition", Align::kLeft});
-    for (const char* name : {"segment", "position", "pid", "first", "marker", "lso"}) {
-      all.push_back({name});
-    }
-    all.push_back({"index and batches", Align::kLeft});
-    return all;
+  static std::vector<Column> columns() {
+    return {{"segment"},
+            {"position"},
+            {"pid"},
+            {"first"},
+            {"marker"},
+            {"lso"},
+            {"index and batches", Align::kLeft}};
   }
 
   void show_row(const std::string& partition, const ListedAbort& found) {
     const AbortedTransactionEntry& entry = entry_of(found);
-    std::vector<std::string> cells;
-    if (names_partitions_) cells.push_back(partition);
-    for (const std::string& cell :
-         {std::to_string(entry.segment.value()),
-          found.position ? std::to_string(*found.position) : "-",
-          std::to_string(entry.producer_id.value()), std::to_string(entry.first_offset.value()),
-          std::to_string(entry.last_offset.value()),
-          std::to_string(entry.last_stable_offset.value()), verdict_of(found)}) {
-      cells.push_back(cell);
-    }
-    table_.add(std::move(cells));
+    table_.add(partition, {std::to_string(entry.segment.value()), number_text(found.position),
+                           std::to_string(entry.producer_id.value()),
+                           std::to_string(entry.first_offset.value()),
+                           std::to_string(entry.last_offset.value()),
+                           std::to_string(entry.last_stable_offset.value()), verdict_of(found)});
   }
 
   void show_json(const std::string& partition, const ListedAbort& found) {
@@ -82,7 +76,7 @@ class Aborted {
     output_.write(
         json_line({{"partition", partition},
                    {"file", found.file},
-                   {"position", found.position ? Json(*found.position) : Json(nullptr)},
+                   {"position", json_number(found.position)},
                    {"pid", entry.producer_id.value()},
                    {"first_offset", entry.first_offset.value()},
                    {"marker_offset", entry.last_offset.value()},
@@ -94,9 +88,8 @@ class Aborted {
   }
 
   const bool is_json_;
-  const bool names_partitions_;
   Output output_{};
-  Table table_;
+  PartitionTable table_;
 };
 
 int run_aborted(const PartitionFlags& flags) {

@@ -25,7 +25,12 @@ void add_stats(CLI::App& app, Run& run);
 void add_find(CLI::App& app, Run& run);
 void add_tail(CLI::App& app, Run& run);
 void add_diff(CLI::App& app, Run& run);
+void add_abort(CLI::App& app, Run& run);
+void add_adopt(CLI::App& app, Run& run);
 void add_export_snapshots(CLI::App& app, Run& run);
 void add_shell(CLI::App& app, Run& run);
+void add_bench(CLI::App& app, Run& run);
+void add_completion(CLI::App& app, Run& run);
+void add_man(CLI::App& app, Run& run);
 
 }  // namespace oncelog::cli

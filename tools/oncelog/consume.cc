@@ -2,7 +2,6 @@
 // given them, without owning the partition: somebody else may be writing to it, or be killed.
 #include <fmt/format.h>
 
-#include <chrono>
 #include <memory>
 #include <string>
 #include <utility>
@@ -10,6 +9,7 @@
 
 #include "args.h"
 #include "commands.h"
+#include "following.h"
 #include "render.h"
 #include "signals.h"
 
@@ -17,10 +17,7 @@ namespace oncelog::cli {
 
 namespace {
 
-using std::chrono::steady_clock;
-
 constexpr std::int64_t kFetchBytes = 4 << 20;
-constexpr std::chrono::milliseconds kPollInterval{5};
 
 struct ConsumeFlags {
   std::string path{};
@@ -59,15 +56,11 @@ void render_hex(const RecordView& record, std::string& line) {
 }
 
 void render_json(const RecordView& record, std::string& line) {
-  Json headers = Json::array();
-  for (const RecordHeader& header : record.headers()) {
-    headers.push_back(Json::array({std::string(header.key), json_text(header.value)}));
-  }
   line += json_line({{"offset", record.offset.value()},
                      {"timestamp", record.timestamp.value()},
                      {"key", json_text(record.key)},
                      {"value", json_text(record.value)},
-                     {"headers", std::move(headers)}});
+                     {"headers", json_headers(record)}});
 }
 
 class ConsumeLoop {
@@ -83,10 +76,10 @@ class ConsumeLoop {
       const Offset before = position_;
       ONCELOG_TRY(write_next_records());
       if (position_ > before) {
-        last_progress_ = steady_clock::now();
+        following_.note_progress();
         continue;
       }
-      if (!flags_.follow || !wait()) return {};
+      if (!flags_.follow || !following_.wait()) return {};
       ONCELOG_TRY(reader_->refresh());
     }
     return {};
@@ -111,7 +104,7 @@ class ConsumeLoop {
       }
       const bool is_missing = opened.error().code == ErrorCode::UNKNOWN_TOPIC_OR_PARTITION;
       if (!is_missing || !flags_.follow) return std::unexpected(std::move(opened).error());
-      if (!wait()) return {};
+      if (!following_.wait()) return {};
     }
   }
 
@@ -159,15 +152,6 @@ class ConsumeLoop {
     ++record_count_;
   }
 
-  /// Lets a moment pass. False if there is nothing to wait for any more.
-  bool wait() {
-    output_.flush();
-    const auto idle = steady_clock::now() - last_progress_;
-    if (flags_.idle_ms >= 0 && idle >= std::chrono::milliseconds(flags_.idle_ms)) return false;
-    sleep_interruptibly(kPollInterval);
-    return !stop_requested() && output_.is_open();
-  }
-
   [[nodiscard]] Isolation isolation() const {
     return flags_.isolation == "read_committed" ? Isolation::kReadCommitted
                                                 : Isolation::kReadUncommitted;
@@ -179,7 +163,7 @@ class ConsumeLoop {
   std::unique_ptr<PartitionReader> reader_{};
   Offset position_{};
   std::int64_t record_count_ = 0;
-  steady_clock::time_point last_progress_ = steady_clock::now();
+  Following following_{output_, flags_.idle_ms};
   std::string line_{};
 };
 

@@ -22,10 +22,6 @@ struct DiffFlags {
   bool json = false;
 };
 
-Json json_bytes(const std::optional<std::int64_t>& bytes) {
-  return bytes ? Json(*bytes) : Json(nullptr);
-}
-
 std::string text_of(const FileDifference& file) {
   if (!file.first_bytes) return file.name + ": only in the second";
   if (!file.second_bytes) return file.name + ": only in the first";
@@ -84,9 +80,9 @@ class Diff {
     write({{"partition", name},
            {"kind", "file"},
            {"file", file.name},
-           {"first_bytes", json_bytes(file.first_bytes)},
-           {"second_bytes", json_bytes(file.second_bytes)},
-           {"position", json_bytes(file.position)}},
+           {"first_bytes", json_number(file.first_bytes)},
+           {"second_bytes", json_number(file.second_bytes)},
+           {"position", json_number(file.position)}},
           fmt::format("{}: {}", name, text_of(file)));
   }
 

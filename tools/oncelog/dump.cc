@@ -93,15 +93,11 @@ class Dump {
   }
 
   static Json json_record(const RecordView& record) {
-    Json headers = Json::array();
-    for (const RecordHeader& header : record.headers()) {
-      headers.push_back(Json::array({std::string(header.key), json_text(header.value)}));
-    }
     return {{"offset", record.offset.value()},
             {"timestamp", record.timestamp.value()},
             {"key", json_text(record.key)},
             {"value", json_text(record.value)},
-            {"headers", std::move(headers)}};
+            {"headers", json_headers(record)}};
   }
 
   /// Records that cannot be read behind a right CRC are damage, too.

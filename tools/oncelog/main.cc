@@ -42,8 +42,13 @@ int parse_and_run(int argc, char** argv) {
   add_find(app, run);
   add_tail(app, run);
   add_diff(app, run);
+  add_abort(app, run);
+  add_adopt(app, run);
   add_export_snapshots(app, run);
   add_shell(app, run);
+  add_bench(app, run);
+  add_completion(app, run);
+  add_man(app, run);
 
   try {
     app.parse(argc, argv);

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "args.h"
+#include "terminal.h"
 
 namespace oncelog::cli {
 
@@ -44,8 +45,8 @@ int look_at_all(const std::vector<PartitionDirectory>& partitions, const LookAt&
 
 int report_problems(const std::vector<Problem>& problems) {
   for (const Problem& problem : problems) {
-    fmt::print(stderr, "oncelog: DAMAGE: {}: position {}: {}\n", problem.file, problem.position,
-               problem.problem);
+    fmt::print(stderr, "oncelog: {}: {}: position {}: {}\n", red("DAMAGE", Stream::kErrors),
+               problem.file, problem.position, problem.problem);
   }
   return problems.empty() ? kExitDone : kExitDamage;
 }

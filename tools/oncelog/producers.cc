@@ -3,7 +3,6 @@
 
 #include <memory>
 #include <string>
-#include <utility>
 
 #include "args.h"
 #include "commands.h"
@@ -20,22 +19,19 @@ struct ProducersFlags {
 };
 
 std::string json_row(const ProducerInfo& info) {
-  Json first = nullptr;
-  if (info.transaction_first_offset) first = info.transaction_first_offset->value();
   return json_line({{"pid", info.producer_id.value()},
                     {"epoch", info.epoch.value()},
                     {"last_seq", info.last_sequence.value()},
                     {"last_offset", info.last_offset.value()},
                     {"coordinator_epoch", info.coordinator_epoch.value()},
-                    {"txn_first", std::move(first)},
+                    {"txn_first", json_number(info.transaction_first_offset)},
                     {"timestamp", info.last_timestamp.value()}});
 }
 
 std::string table_row(const ProducerInfo& info) {
-  const auto& first = info.transaction_first_offset;
   return fmt::format("{:>12} {:>6} {:>11} {:>12} {:>12} {}", info.producer_id.value(),
                      info.epoch.value(), info.last_sequence.value(), info.last_offset.value(),
-                     first ? std::to_string(first->value()) : "-",
+                     number_text(info.transaction_first_offset),
                      timestamp_text(info.last_timestamp));
 }
 

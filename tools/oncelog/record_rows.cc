@@ -2,8 +2,6 @@
 
 #include <fmt/format.h>
 
-#include <utility>
-
 #include "partitions.h"
 
 namespace oncelog::cli {
@@ -11,10 +9,6 @@ namespace oncelog::cli {
 namespace {
 
 std::string json_row(const LocatedRecord& found) {
-  Json headers = Json::array();
-  for (const RecordHeader& header : found.record.headers()) {
-    headers.push_back(Json::array({std::string(header.key), json_text(header.value)}));
-  }
   return json_line({{"file", found.file},
                     {"position", found.position},
                     {"offset", found.record.offset.value()},
@@ -25,7 +19,7 @@ std::string json_row(const LocatedRecord& found) {
                     {"txn", found.batch.is_transactional()},
                     {"key", json_text(found.record.key)},
                     {"value", json_text(found.record.value)},
-                    {"headers", std::move(headers)}}) +
+                    {"headers", json_headers(found.record)}}) +
          "\n";
 }
 

@@ -52,6 +52,14 @@ Json json_text(const std::optional<Bytes>& bytes) {
   return bytes ? Json(std::string(as_text(*bytes))) : Json(nullptr);
 }
 
+Json json_headers(const RecordView& record) {
+  Json headers = Json::array();
+  for (const RecordHeader& header : record.headers()) {
+    headers.push_back(Json::array({std::string(header.key), json_text(header.value)}));
+  }
+  return headers;
+}
+
 std::string to_hex(Bytes bytes) {
   constexpr std::string_view kDigits = "0123456789abcdef";
   std::string text;

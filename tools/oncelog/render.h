@@ -43,6 +43,8 @@ class Output {
 [[nodiscard]] Json json_text(const std::optional<Bytes>& bytes);
 /// Lower-case hexadecimal without blanks.
 [[nodiscard]] std::string to_hex(Bytes bytes);
+/// The headers of a record: an array of `[key, value]`, a value being a string or null.
+[[nodiscard]] Json json_headers(const RecordView& record);
 /// Null, "commit", "abort", or the number of another control record.
 [[nodiscard]] Json json_control(const RecordBatchView& batch);
 /// What the header of a batch says, in the words of the shell protocol.
@@ -59,6 +61,12 @@ template <class Number>
 template <class Number>
 [[nodiscard]] Json json_number(const std::optional<Number>& number) {
   return number ? Json(number->value()) : Json(nullptr);
+}
+[[nodiscard]] inline std::string number_text(const std::optional<std::int64_t>& number) {
+  return number ? std::to_string(*number) : "-";
+}
+[[nodiscard]] inline Json json_number(const std::optional<std::int64_t>& number) {
+  return number ? Json(*number) : Json(nullptr);
 }
 
 }  // namespace oncelog::cli

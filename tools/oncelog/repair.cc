@@ -9,7 +9,9 @@
 #include "args.h"
 #include "commands.h"
 #include "oncelog/repair.h"
+#include "progress_vfs.h"
 #include "render.h"
+#include "terminal.h"
 
 namespace oncelog::cli {
 
@@ -82,7 +84,7 @@ class PlanPrinter {
             ? "no offset is lost"
             : fmt::format("offsets {} to {} are lost", step.begin.value(), step.end.value() - 1);
     output_.write(fmt::format("{}: position {}, {} bytes: {}; {}; {}\n", step.file, step.position,
-                              step.bytes, step.reason, lost, step.action));
+                              step.bytes, red(step.reason, Stream::kOutput), lost, step.action));
   }
 
   void print_problem(const Problem& problem) {
@@ -122,12 +124,16 @@ int run_repair(const RepairFlags& flags) {
   Output output;
   PlanPrinter printer(output, flags.json);
   RepairOptions options;
+  ProgressVfs progress("repair");
   options.aside = flags.aside;
+  options.vfs = &progress;
   const auto show = [&](const RepairPlan& plan) {
+    progress.clear();
     printer.print(plan);
     return output.flush();  // nothing is done that could not be said
   };
   const auto plan = flags.is_dry_run ? plan_repair(path, options) : repair(path, show, options);
+  progress.clear();
   if (!plan) {
     output.flush();
     return report(plan.error());

@@ -47,7 +47,7 @@ std::string time_text(Timestamp timestamp) {
 class Stats {
  public:
   Stats(const StatsFlags& flags, bool names_partitions)
-      : flags_(flags), names_partitions_(names_partitions), table_(output_, columns()) {}
+      : flags_(flags), table_(output_, columns(), names_partitions) {}
 
   int look_at(const PartitionDirectory& partition) {
     const auto visit = [&](const SegmentStats& segment) {
@@ -71,13 +71,14 @@ class Stats {
 
  private:
   [[nodiscard]] std::vector<Column> columns() const {
-    std::vector<Column> all;
-    if (names_partitions_) all.push_back({"partition", Align::kLeft});
-    for (const char* name : {"segment", "bytes", "batches", "records", "control", "producers"}) {
-      all.push_back({name});
-    }
-    all.push_back({"codecs", Align::kLeft});
-    all.push_back({"ratio"});
+    std::vector<Column> all = {{"segment"},
+                               {"bytes"},
+                               {"batches"},
+                               {"records"},
+                               {"control"},
+                               {"producers"},
+                               {"codecs", Align::kLeft},
+                               {"ratio"}};
     if (flags_.options.with_keys) {
       all.push_back({"superseded"});
       all.push_back({"gain"});
@@ -94,22 +95,21 @@ class Stats {
   void show_row(const std::string& partition, const std::string& segment,
                 const SegmentStats& stats) {
     const std::optional<double> ratio = ratio_of(stats);
-    std::vector<std::string> cells;
-    if (names_partitions_) cells.push_back(partition);
-    for (const std::string& cell :
-         {segment, std::to_string(stats.bytes), std::to_string(stats.batch_count),
-          std::to_string(stats.record_count), std::to_string(stats.control_batch_count),
-          std::to_string(stats.producer_count), codecs_text(stats),
-          ratio ? fmt::format("{:.2f}", *ratio) : "-"}) {
-      cells.push_back(cell);
-    }
+    std::vector<std::string> cells = {segment,
+                                      std::to_string(stats.bytes),
+                                      std::to_string(stats.batch_count),
+                                      std::to_string(stats.record_count),
+                                      std::to_string(stats.control_batch_count),
+                                      std::to_string(stats.producer_count),
+                                      codecs_text(stats),
+                                      ratio ? fmt::format("{:.2f}", *ratio) : "-"};
     if (flags_.options.with_keys) {
       cells.push_back(std::to_string(stats.superseded_record_count));
       cells.push_back(std::to_string(stats.superseded_bytes));
     }
     cells.push_back(time_text(stats.first_timestamp));
     cells.push_back(time_text(stats.last_timestamp));
-    table_.add(std::move(cells));
+    table_.add(partition, std::move(cells));
   }
 
   void show_json(const std::string& partition, const std::string& segment,
@@ -143,9 +143,8 @@ class Stats {
   }
 
   const StatsFlags& flags_;
-  const bool names_partitions_;
   Output output_{};
-  Table table_;
+  PartitionTable table_;
 };
 
 int run_stats(const StatsFlags& flags) {

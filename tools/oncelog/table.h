@@ -1,4 +1,4 @@
-// table.h: rows of text in columns as wide as their widest cell.
+// table.h: rows of text in columns as wide as their widest cell; at a terminal, cut to its width.
 #pragma once
 
 #include <string>
@@ -27,13 +27,29 @@ class Table {
   void finish();
 
  private:
-  void write_row(const std::vector<std::string>& cells);
+  void write_row(const std::vector<std::string>& cells, const std::vector<std::size_t>& widths);
 
   Output& output_;
   std::vector<Column> columns_;
   std::vector<std::size_t> widths_;
   std::vector<std::vector<std::string>> rows_;
   bool has_heading_ = false;
+};
+
+/// A table of rows that belong to partitions. Only where they may be several, a first column names
+/// them.
+class PartitionTable {
+ public:
+  PartitionTable(Output& output, std::vector<Column> columns, bool names_partitions);
+
+  /// As many cells as columns were given. False once nothing can be written any more.
+  bool add(const std::string& partition, std::vector<std::string> cells);
+  /// To be called behind the last row.
+  void finish() { table_.finish(); }
+
+ private:
+  const bool names_partitions_;
+  Table table_;
 };
 
 }  // namespace oncelog::cli

@@ -1,12 +1,12 @@
 // tail.cc: `oncelog tail`: the last records of a partition, and those that come.
 #include <algorithm>
-#include <chrono>
 #include <memory>
 #include <string>
 #include <utility>
 
 #include "args.h"
 #include "commands.h"
+#include "following.h"
 #include "partitions.h"
 #include "record_rows.h"
 #include "signals.h"
@@ -14,10 +14,6 @@
 namespace oncelog::cli {
 
 namespace {
-
-using std::chrono::steady_clock;
-
-constexpr std::chrono::milliseconds kPollInterval{5};
 
 struct TailFlags : PartitionFlags {
   std::int64_t records = 10;
@@ -53,19 +49,16 @@ class Tail {
     }
     next_ = std::max(next_, reader->ends().log_start);
     if (flags_.records == 0) next_ = reader->ends().log_end;
-    auto last_progress = steady_clock::now();
+    Following following(output_, flags_.idle_ms);
     while (output_.is_open() && !stop_requested()) {
       const Offset before = next_;
       ONCELOG_TRY(show_new(*reader));
       if (next_ > before) {
-        last_progress = steady_clock::now();
+        following.note_progress();
         continue;
       }
       rows_.finish();
-      output_.flush();
-      const auto idle = steady_clock::now() - last_progress;
-      if (flags_.idle_ms >= 0 && idle >= std::chrono::milliseconds(flags_.idle_ms)) return {};
-      sleep_interruptibly(kPollInterval);
+      if (!following.wait()) return {};
       ONCELOG_TRY(reader->refresh());
     }
     return {};

@@ -25,7 +25,7 @@ struct TxnsFlags : PartitionFlags {
 class Txns {
  public:
   Txns(const TxnsFlags& flags, bool names_partitions)
-      : flags_(flags), names_partitions_(names_partitions), table_(output_, columns()) {}
+      : flags_(flags), table_(output_, columns(), names_partitions) {}
 
   int look_at(const PartitionDirectory& partition) {
     // The newest time is known behind the last batch: open transactions, which need it, wait.
@@ -51,14 +51,9 @@ class Txns {
   }
 
  private:
-  [[nodiscard]] std::vector<Column> columns() const {
-    std::vector<Column> all;
-    if (names_partitions_) all.push_back({"partition", Align::kLeft});
-    for (const char* name : {"pid", "epoch", "coordinator"}) all.push_back({name});
-    all.push_back({"state", Align::kLeft});
-    for (const char* name : {"first", "last", "marker", "records", "age"}) all.push_back({name});
-    all.push_back({"since", Align::kLeft});
-    return all;
+  static std::vector<Column> columns() {
+    return {{"pid"},    {"epoch"},   {"coordinator"}, {"state", Align::kLeft}, {"first"}, {"last"},
+            {"marker"}, {"records"}, {"age"},         {"since", Align::kLeft}};
   }
 
   [[nodiscard]] std::string state_of(const ListedTransaction& transaction,
@@ -90,19 +85,14 @@ class Txns {
       show_json(partition, transaction, state, age_ms);
       return;
     }
-    std::vector<std::string> cells;
-    if (names_partitions_) cells.push_back(partition);
-    for (const std::string& cell :
-         {std::to_string(transaction.producer_id.value()),
-          std::to_string(transaction.producer_epoch.value()),
-          std::to_string(transaction.coordinator_epoch.value()), state,
-          number_text(transaction.first_offset), number_text(transaction.last_offset),
-          number_text(transaction.marker_offset), std::to_string(transaction.record_count),
-          age_ms ? duration_text(*age_ms) : "-",
-          age_ms ? timestamp_text(transaction.first_timestamp) : "-"}) {
-      cells.push_back(cell);
-    }
-    table_.add(std::move(cells));
+    table_.add(partition,
+               {std::to_string(transaction.producer_id.value()),
+                std::to_string(transaction.producer_epoch.value()),
+                std::to_string(transaction.coordinator_epoch.value()), state,
+                number_text(transaction.first_offset), number_text(transaction.last_offset),
+                number_text(transaction.marker_offset), std::to_string(transaction.record_count),
+                age_ms ? duration_text(*age_ms) : "-",
+                age_ms ? timestamp_text(transaction.first_timestamp) : "-"});
   }
 
   void show_json(const std::string& partition, const ListedTransaction& transaction,
@@ -119,14 +109,13 @@ class Txns {
                              {"batches", transaction.batch_count},
                              {"first_timestamp", transaction.first_timestamp.value()},
                              {"last_timestamp", transaction.last_timestamp.value()},
-                             {"age_ms", age_ms ? Json(*age_ms) : Json(nullptr)}}) +
+                             {"age_ms", json_number(age_ms)}}) +
                   "\n");
   }
 
   const TxnsFlags& flags_;
-  const bool names_partitions_;
   Output output_{};
-  Table table_;
+  PartitionTable table_;
 };
 
 int run_txns(const TxnsFlags& flags) {

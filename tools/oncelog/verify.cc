@@ -6,7 +6,9 @@
 
 #include "args.h"
 #include "commands.h"
+#include "progress_vfs.h"
 #include "render.h"
+#include "terminal.h"
 
 namespace oncelog::cli {
 
@@ -20,7 +22,9 @@ struct VerifyFlags {
 
 int run_verify(const VerifyFlags& flags) {
   const std::string path = partition_path(flags.path, flags.partition);
-  const auto problems = verify_partition(path);
+  ProgressVfs progress("verify");
+  const auto problems = verify_partition(path, &progress);
+  progress.clear();
   if (!problems) return report(problems.error());
 
   Output output;
@@ -29,7 +33,7 @@ int run_verify(const VerifyFlags& flags) {
         {"file", problem.file}, {"position", problem.position}, {"problem", problem.problem}};
     output.write(flags.json ? json_line(json) + "\n"
                             : fmt::format("{}: position {}: {}\n", problem.file, problem.position,
-                                          problem.problem));
+                                          red(problem.problem, Stream::kOutput)));
   }
   if (!flags.json) output.write(fmt::format("{} problems\n", problems->size()));
   const int finished = output.finish();

@@ -46,6 +46,12 @@ def run_json(oncelog, *arguments, status=0):
     return [json.loads(line) for line in output.splitlines()]
 
 
+def state(folder):
+    """Every file below a folder: its bytes and when it was last written."""
+    return {path: (path.stat().st_mtime_ns, path.read_bytes() if path.is_file() else b"")
+            for path in sorted(folder.rglob("*"))}
+
+
 def make_lines(seed, count):
     """Lines of many lengths, some empty, some not UTF-8, none with a line end inside."""
     chance = random.Random(seed)
