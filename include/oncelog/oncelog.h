@@ -5,6 +5,8 @@
 #include "oncelog/clock.h"
 #include "oncelog/error.h"
 #include "oncelog/inspect.h"
+#include "oncelog/inspect_fields.h"
+#include "oncelog/inspect_file.h"
 #include "oncelog/inspect_partition.h"
 #include "oncelog/inspect_transactions.h"
 #include "oncelog/io.h"
