@@ -5,6 +5,7 @@
 #include "oncelog/clock.h"
 #include "oncelog/error.h"
 #include "oncelog/inspect.h"
+#include "oncelog/inspect_coordinator.h"
 #include "oncelog/inspect_fields.h"
 #include "oncelog/inspect_file.h"
 #include "oncelog/inspect_partition.h"
