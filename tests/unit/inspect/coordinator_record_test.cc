@@ -120,7 +120,7 @@ TEST(CoordinatorRecord, NewGroups) {
             "member_epoch=2 previous_member_epoch=1 state=1 assigned_partitions=[{topic_id=" +
                 std::string(kUuid) + " partitions=[3,]},] partitions_pending_revocation=[]");
   EXPECT_EQ(text("0005", "00026731 00016d",
-                 "0000 00 00 0263 0268 02 0274 00 00000007 00 01 00 0a 01 00000005 02 0270 02ff 00 "
+                 "0000 00 00 0263 0268 02 0274 00 00000007 00 01 00 0c 01 00000005 02 0270 02ff 00 "
                  "00"),
             "instance_id=null rack_id=null client_id=c client_host=h subscribed_topic_names=[t,] "
             "subscribed_topic_regex=null rebalance_timeout_ms=7 server_assignor=null "
