@@ -29,32 +29,22 @@ struct FieldValue {
   /// Nothing: the entry says that there is none.
   std::variant<std::monostate, bool, std::int64_t, std::uint64_t, Timestamp, std::string,
                FieldBytes, FieldList, Fields>
-      value{};
+      value;
 
-  FieldValue() = default;
-  // Not explicit: a list of fields reads as a table.
-  FieldValue(Timestamp timestamp) : value(timestamp) {}
-  FieldValue(std::string text) : value(std::move(text)) {}
-  FieldValue(std::string_view text) : value(std::string(text)) {}
-  FieldValue(FieldBytes bytes) : value(std::move(bytes)) {}
-  FieldValue(FieldList list) : value(std::move(list)) {}
+  // Defined below, where a Field is complete. Not explicit: a list of fields reads as a table.
+  FieldValue();
+  FieldValue(Timestamp timestamp);
+  FieldValue(std::string text);
+  FieldValue(std::string_view text);
+  FieldValue(FieldBytes bytes);
+  FieldValue(FieldList list);
   FieldValue(Fields fields);
   template <std::integral T>
-  FieldValue(T number) {
-    if constexpr (std::is_same_v<T, bool>) {
-      value = number;
-    } else if constexpr (std::is_same_v<T, std::uint64_t>) {
-      value = number;
-    } else {
-      value = static_cast<std::int64_t>(number);
-    }
-  }
+  FieldValue(T number);
   template <class Tag, class Rep>
-  FieldValue(Number<Tag, Rep> number) : FieldValue(number.value()) {}
+  FieldValue(Number<Tag, Rep> number);
   template <class T>
-  FieldValue(const std::optional<T>& present) {
-    if (present) *this = FieldValue(*present);
-  }
+  FieldValue(const std::optional<T>& present);
 };
 
 struct Field {
@@ -62,6 +52,29 @@ struct Field {
   FieldValue value{};
 };
 
+inline FieldValue::FieldValue() = default;
+inline FieldValue::FieldValue(Timestamp timestamp) : value(timestamp) {}
+inline FieldValue::FieldValue(std::string text) : value(std::move(text)) {}
+inline FieldValue::FieldValue(std::string_view text) : value(std::string(text)) {}
+inline FieldValue::FieldValue(FieldBytes bytes) : value(std::move(bytes)) {}
+inline FieldValue::FieldValue(FieldList list) : value(std::move(list)) {}
 inline FieldValue::FieldValue(Fields fields) : value(std::move(fields)) {}
+
+template <std::integral T>
+FieldValue::FieldValue(T number) {
+  if constexpr (std::is_same_v<T, bool> || std::is_same_v<T, std::uint64_t>) {
+    value = number;
+  } else {
+    value = static_cast<std::int64_t>(number);
+  }
+}
+
+template <class Tag, class Rep>
+FieldValue::FieldValue(Number<Tag, Rep> number) : FieldValue(number.value()) {}
+
+template <class T>
+FieldValue::FieldValue(const std::optional<T>& present) {
+  if (present) *this = FieldValue(*present);
+}
 
 }  // namespace oncelog

@@ -231,10 +231,19 @@ def check_broken_pipe(oncelog):
     check(os.waitstatus_to_exitcode(status) == 0, "a broken pipe ends with", status)
 
 
-def check_ring_of_a_killed_writer(oncelog, folder):
-    """A `.tail` as it is found: its batches are the ones that were acknowledged."""
+def check_live_files(oncelog, folder):
+    """The files of a store that somebody has open; then its `.tail` as a killed writer leaves it:
+    the batches are the ones that were acknowledged."""
     shell = Shell(oncelog, folder / "killed")
     shell.ok("open", level="written")
+    shell.ok("append", pid=7, epoch=0, seq=0, n=1)
+    shell.ok("checkpoint")
+    names = [path for path in (folder / "killed").rglob("*") if path.is_file()]
+    for path in names:
+        if path.name not in (".lock", ".state-lock", ".options"):
+            run(oncelog, "dump", path)
+    rows = run_json(oncelog, "dump", folder / "killed/.state", "--json")
+    check([row["pid"] for row in rows if row["entry"] == "producer"] == [7], rows)
     for _ in range(3):
         shell.ok("append", n=2)
     shell.kill()
@@ -243,7 +252,7 @@ def check_ring_of_a_killed_writer(oncelog, folder):
         return
     rows = run_json(oncelog, "dump", ring, "--json")
     check([row["entry"] for row in rows] == ["fill", "batch", "batch", "batch"], rows)
-    check([row["last"] for row in rows[1:]] == [1, 3, 5], rows)
+    check([row["last"] for row in rows[1:]] == [2, 4, 6], rows)
 
 
 def test(oncelog, folder):
@@ -261,7 +270,7 @@ def test(oncelog, folder):
     after = {path: path.read_bytes() for path in before}
     check(after == before, "looking changed the files")
     check(not (folder / "damaged/.state-lock").exists(), "looking made a lock file")
-    check_ring_of_a_killed_writer(oncelog, folder)
+    check_live_files(oncelog, folder)
 
 
 run_test(test)
