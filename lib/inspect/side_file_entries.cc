@@ -133,7 +133,7 @@ Result<void> list_append_ring(const EntrySource& source, const FileEntryVisitor&
   header.fields = {{"nonce", bytes_of(ring->fill.nonce)},
                    {"segment", ring->fill.segment_base},
                    {"anchor", std::move(anchor)},
-                   {"batches", ring->entries.size()}};
+                   {"batches", std::ssize(ring->entries)}};
   bool goes_on = visit(header);
   for (std::size_t i = 0; i < ring->entries.size() && goes_on; ++i) {
     goes_on = visit(ring_batch(ring->entries[i], ring->batches[i], file));
