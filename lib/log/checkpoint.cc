@@ -10,10 +10,6 @@ namespace oncelog::log {
 
 namespace {
 
-/// Far above what a directory of a hundred thousand partitions needs; a larger file is none of
-/// ours.
-constexpr std::int64_t kCheckpointBytesMax = std::int64_t{64} << 20;
-constexpr int kCheckpointVersion = 0;
 /// URL-safe base64.
 constexpr std::string_view kTopicIdDigits =
     "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
@@ -59,18 +55,18 @@ std::vector<std::string_view> split_lines(std::string_view text) {
   return lines;
 }
 
-/// The text of a checkpoint, empty if it is missing; parse_checkpoint's answer points into it.
+/// The text of a checkpoint, empty if it is missing.
 Result<std::string> read_checkpoint(Vfs& vfs, const std::string& path) {
   ONCELOG_TRY_ASSIGN(auto text, read_small_file(vfs, path, kCheckpointBytesMax));
   return std::move(text).value_or(std::string());
 }
 
-/// The fields of each entry line, after version and count have been checked (formats 11.1).
-Result<std::vector<std::vector<std::string_view>>> parse_checkpoint(const std::string& path,
-                                                                    std::string_view text,
-                                                                    std::size_t fields) {
+/// The entries of the lines behind version and count, which are checked (formats 11.1).
+template <class Entry>
+Result<std::vector<Entry>> parse_checkpoint(const std::string& path, std::string_view text,
+                                            std::optional<Entry> (*parse)(std::string_view)) {
   const std::vector<std::string_view> lines = split_lines(text);
-  std::vector<std::vector<std::string_view>> entries;
+  std::vector<Entry> entries;
   if (lines.empty()) return entries;
   const auto version = parse_number<int>(lines[0]);
   if (!version) return malformed(path, 1, "no version");
@@ -86,8 +82,9 @@ Result<std::vector<std::vector<std::string_view>>> parse_checkpoint(const std::s
                 *count);
   }
   for (std::size_t i = 2; i < lines.size(); ++i) {
-    entries.push_back(split(lines[i], " \t"));
-    if (entries.back().size() != fields) return malformed(path, i + 1, "wrong number of fields");
+    auto entry = parse(lines[i]);
+    if (!entry) return malformed(path, i + 1, "no entry");
+    entries.push_back(*std::move(entry));
   }
   return entries;
 }
@@ -144,20 +141,28 @@ Result<void> replace_file(Vfs& vfs, const std::string& path, Bytes content) {
   return replacement.commit();
 }
 
+std::optional<OffsetCheckpointEntry> parse_offset_entry(std::string_view line) {
+  const auto fields = split(line, " \t");
+  if (fields.size() != 3) return std::nullopt;
+  const auto partition = parse_number<std::int32_t>(fields[1]);
+  const auto offset = parse_number<std::int64_t>(fields[2]);
+  if (!partition || *partition < 0 || !offset || *offset < 0) return std::nullopt;
+  return OffsetCheckpointEntry{{std::string(fields[0]), *partition}, Offset(*offset)};
+}
+
+std::optional<LeaderEpochStart> parse_epoch_entry(std::string_view line) {
+  const auto fields = split(line, " \t");
+  if (fields.size() != 2) return std::nullopt;
+  const auto epoch = parse_number<std::int32_t>(fields[0]);
+  const auto start = parse_number<std::int64_t>(fields[1]);
+  if (!epoch || *epoch < 0 || !start || *start < 0) return std::nullopt;
+  return LeaderEpochStart{LeaderEpoch(*epoch), Offset(*start)};
+}
+
 Result<std::vector<OffsetCheckpointEntry>> read_offset_checkpoint(Vfs& vfs,
                                                                   const std::string& path) {
   ONCELOG_TRY_ASSIGN(const std::string text, read_checkpoint(vfs, path));
-  ONCELOG_TRY_ASSIGN(const auto lines, parse_checkpoint(path, text, 3));
-  std::vector<OffsetCheckpointEntry> entries;
-  for (const auto& fields : lines) {
-    const auto partition = parse_number<std::int32_t>(fields[1]);
-    const auto offset = parse_number<std::int64_t>(fields[2]);
-    if (!partition || *partition < 0 || !offset || *offset < 0) {
-      return malformed(path, entries.size() + 3, "no partition and offset");
-    }
-    entries.push_back({{std::string(fields[0]), *partition}, Offset(*offset)});
-  }
-  return entries;
+  return parse_checkpoint(path, text, parse_offset_entry);
 }
 
 Result<void> write_offset_checkpoint(Vfs& vfs, const std::string& path,
@@ -172,17 +177,7 @@ Result<void> write_offset_checkpoint(Vfs& vfs, const std::string& path,
 
 Result<std::vector<LeaderEpochStart>> read_leader_epochs(Vfs& vfs, const std::string& path) {
   ONCELOG_TRY_ASSIGN(const std::string text, read_checkpoint(vfs, path));
-  ONCELOG_TRY_ASSIGN(const auto lines, parse_checkpoint(path, text, 2));
-  std::vector<LeaderEpochStart> epochs;
-  for (const auto& fields : lines) {
-    const auto epoch = parse_number<std::int32_t>(fields[0]);
-    const auto start = parse_number<std::int64_t>(fields[1]);
-    if (!epoch || *epoch < 0 || !start || *start < 0) {
-      return malformed(path, epochs.size() + 3, "no epoch and start offset");
-    }
-    epochs.push_back({LeaderEpoch(*epoch), Offset(*start)});
-  }
-  return epochs;
+  return parse_checkpoint(path, text, parse_epoch_entry);
 }
 
 Result<void> write_leader_epochs(Vfs& vfs, const std::string& path,
@@ -212,23 +207,28 @@ std::string random_topic_id() {
   return text += kTopicIdDigits[bits << (6 - bit_count) & 63];
 }
 
+std::optional<TopicIdFile> parse_topic_id(std::string_view text) {
+  const std::vector<std::string_view> lines = split_lines(text);
+  constexpr std::string_view kVersionKey = "version:";
+  constexpr std::string_view kIdKey = "topic_id:";
+  if (lines.size() != 2 || !lines[0].starts_with(kVersionKey) || !lines[1].starts_with(kIdKey)) {
+    return std::nullopt;
+  }
+  const auto version_text = split(lines[0].substr(kVersionKey.size()), " \t");
+  const auto id = split(lines[1].substr(kIdKey.size()), " \t");
+  if (version_text.size() != 1 || id.size() != 1 || !is_topic_id(id[0])) return std::nullopt;
+  const auto version = parse_number<int>(version_text[0]);
+  if (!version || *version < 0) return std::nullopt;
+  return TopicIdFile{*version, std::string(id[0])};
+}
+
 Result<std::string> read_topic_id(Vfs& vfs, const std::string& path) {
   constexpr std::int64_t kMetadataBytesMax = 4096;
   ONCELOG_TRY_ASSIGN(const auto text, read_small_file(vfs, path, kMetadataBytesMax));
   if (!text) return std::string();
-  const std::vector<std::string_view> lines = split_lines(*text);
-  constexpr std::string_view kVersionKey = "version:";
-  constexpr std::string_view kIdKey = "topic_id:";
-  if (lines.size() != 2 || !lines[0].starts_with(kVersionKey) || !lines[1].starts_with(kIdKey)) {
-    return fail(ErrorCode::KAFKA_STORAGE_ERROR, path, ": expected a version and a topic id");
-  }
-  const auto version = split(lines[0].substr(kVersionKey.size()), " \t");
-  const auto id = split(lines[1].substr(kIdKey.size()), " \t");
-  if (version.size() != 1 || parse_number<int>(version[0]).value_or(-1) < 0 || id.size() != 1 ||
-      !is_topic_id(id[0])) {
-    return fail(ErrorCode::KAFKA_STORAGE_ERROR, path, ": expected a version and a topic id");
-  }
-  return std::string(id[0]);
+  auto parsed = parse_topic_id(*text);
+  if (parsed) return std::move(parsed->topic_id);
+  return fail(ErrorCode::KAFKA_STORAGE_ERROR, path, ": expected a version and a topic id");
 }
 
 Result<void> write_topic_id(Vfs& vfs, const std::string& path, const std::string& topic_id) {

@@ -4,7 +4,9 @@
 
 #include <array>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "oncelog/error.h"
@@ -32,8 +34,22 @@ Result<std::vector<LeaderEpochStart>> read_leader_epochs(Vfs& vfs, const std::st
 Result<void> write_leader_epochs(Vfs& vfs, const std::string& path,
                                  const std::vector<LeaderEpochStart>& epochs);
 
+/// The entry in a line of such a file, without the line's end; nothing if it is malformed.
+[[nodiscard]] std::optional<OffsetCheckpointEntry> parse_offset_entry(std::string_view line);
+[[nodiscard]] std::optional<LeaderEpochStart> parse_epoch_entry(std::string_view line);
+inline constexpr int kCheckpointVersion = 0;
+/// Far above what a directory of a hundred thousand partitions needs; a larger file is none of
+/// ours.
+inline constexpr std::int64_t kCheckpointBytesMax = std::int64_t{64} << 20;
+
 /// A topic id as `partition.metadata` has it: 22 characters of URL-safe base64.
 [[nodiscard]] std::string random_topic_id();
+/// What `partition.metadata` says; nothing if it is malformed.
+struct TopicIdFile {
+  int version = 0;
+  std::string topic_id{};
+};
+[[nodiscard]] std::optional<TopicIdFile> parse_topic_id(std::string_view text);
 /// The id, empty if the file is missing. KAFKA_STORAGE_ERROR if it is malformed.
 Result<std::string> read_topic_id(Vfs& vfs, const std::string& path);
 Result<void> write_topic_id(Vfs& vfs, const std::string& path, const std::string& topic_id);

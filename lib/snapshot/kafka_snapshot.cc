@@ -10,11 +10,11 @@ namespace oncelog::snapshot {
 
 namespace {
 
-constexpr std::int16_t kVersion = 1;
+constexpr std::int16_t kVersion = kKafkaSnapshotVersion;
 constexpr std::size_t kCrcPosition = 2;
-constexpr std::size_t kCountPosition = 6;
-constexpr std::size_t kEntriesPosition = 10;
-constexpr std::size_t kEntryBytes = 46;
+constexpr std::size_t kCountPosition = kKafkaSnapshotCrcBegin;
+constexpr std::size_t kEntriesPosition = kKafkaSnapshotHeaderBytes;
+constexpr std::size_t kEntryBytes = kKafkaSnapshotEntryBytes;
 
 void encode_entry(std::span<std::byte> out, ProducerId id, const producer::ProducerEntry& entry) {
   const producer::RememberedBatch* last = entry.last_batch();
@@ -30,7 +30,16 @@ void encode_entry(std::span<std::byte> out, ProducerId id, const producer::Produ
   base::store_be(out, 38, entry.transaction_first_offset.value_or(kNoOffset).value());
 }
 
-std::pair<ProducerId, producer::ProducerEntry> decode_entry(Bytes in) {
+}  // namespace
+
+KafkaSnapshotHeader decode_kafka_snapshot_header(
+    std::span<const std::byte, kKafkaSnapshotHeaderBytes> bytes) {
+  return {base::load_be<std::int16_t>(bytes, 0), base::load_be<std::uint32_t>(bytes, kCrcPosition),
+          base::load_be<std::int32_t>(bytes, kCountPosition)};
+}
+
+std::pair<ProducerId, producer::ProducerEntry> decode_kafka_snapshot_entry(
+    std::span<const std::byte, kKafkaSnapshotEntryBytes> in) {
   producer::ProducerEntry entry;
   entry.epoch = ProducerEpoch(base::load_be<std::int16_t>(in, 8));
   entry.last_timestamp = Timestamp(base::load_be<std::int64_t>(in, 26));
@@ -44,8 +53,6 @@ std::pair<ProducerId, producer::ProducerEntry> decode_entry(Bytes in) {
   if (transaction >= Offset(0)) entry.transaction_first_offset = transaction;
   return {ProducerId(base::load_be<std::int64_t>(in, 0)), entry};
 }
-
-}  // namespace
 
 Result<void> KafkaSnapshotWriter::add(ProducerId id, const producer::ProducerEntry& entry) {
   constexpr std::size_t kDrainBytes = 1 << 18;
@@ -123,7 +130,8 @@ Result<ProducerEntries> decode_kafka_snapshot(Bytes file) {
   }
   ProducerEntries entries;
   for (std::size_t i = 0; i < static_cast<std::size_t>(count); ++i) {
-    entries.push_back(decode_entry(file.subspan(kEntriesPosition + i * kEntryBytes, kEntryBytes)));
+    entries.push_back(decode_kafka_snapshot_entry(
+        file.subspan(kEntriesPosition + i * kEntryBytes).first<kEntryBytes>()));
   }
   return entries;
 }

@@ -4,6 +4,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
+#include <utility>
 #include <vector>
 
 #include "oncelog/error.h"
@@ -13,6 +15,8 @@
 namespace oncelog::snapshot {
 
 inline constexpr std::int64_t kKafkaSnapshotHeaderBytes = 10;
+inline constexpr std::int64_t kKafkaSnapshotEntryBytes = 46;
+inline constexpr std::int16_t kKafkaSnapshotVersion = 1;
 
 /// Writes a version-1 snapshot piece by piece; of each producer's window the last batch only, as
 /// Kafka has it. The file is empty before.
@@ -40,5 +44,18 @@ class KafkaSnapshotWriter {
 /// CORRUPT_MESSAGE with what was seen for a wrong length or CRC, UNSUPPORTED_VERSION for another
 /// version.
 Result<ProducerEntries> decode_kafka_snapshot(Bytes file);
+
+/// What stands in front of the entries, whatever it is.
+struct KafkaSnapshotHeader {
+  std::int16_t version = 0;
+  std::uint32_t crc = 0;  ///< of all that is behind it
+  std::int32_t count = 0;
+};
+[[nodiscard]] KafkaSnapshotHeader decode_kafka_snapshot_header(
+    std::span<const std::byte, kKafkaSnapshotHeaderBytes> bytes);
+inline constexpr std::int64_t kKafkaSnapshotCrcBegin = 6;
+/// One entry, whatever it says.
+[[nodiscard]] std::pair<ProducerId, producer::ProducerEntry> decode_kafka_snapshot_entry(
+    std::span<const std::byte, kKafkaSnapshotEntryBytes> in);
 
 }  // namespace oncelog::snapshot

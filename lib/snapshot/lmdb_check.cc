@@ -5,7 +5,6 @@
 #include <bit>
 #include <compare>
 #include <cstddef>
-#include <cstring>
 #include <initializer_list>
 #include <optional>
 #include <string_view>
@@ -13,95 +12,12 @@
 #include <vector>
 
 #include "oncelog/types.h"
+#include "snapshot/lmdb_format.h"
 
 namespace oncelog::snapshot {
 
 namespace {
-constexpr std::size_t kPageBytes = 4096;
-using Page = std::array<std::byte, kPageBytes>;
-
-// What follows is LMDB's format, in the byte order and the words of the machine, which is why
-// base/bytes.h is of no use here.
-static_assert(sizeof(void*) == 8);
-
-/// Slots follow, two bytes each: where the nodes begin. Nodes lie at the page's end. A value on
-/// overflow pages follows behind its first page's header, the others have none.
-struct PageHeader {
-  std::uint64_t number = 0;
-  std::uint16_t unused = 0;  ///< never set, never read
-  std::uint16_t kind = 0;    ///< one bit; others are set in memory only
-  std::uint16_t lower = 0;   ///< end of the slots; with upper, the count of overflow pages
-  std::uint16_t upper = 0;   ///< begin of the nodes
-};
-static_assert(sizeof(PageHeader) == 16);
-constexpr std::uint16_t kBranchPage = 0x01;
-constexpr std::uint16_t kLeafPage = 0x02;
-constexpr std::uint16_t kOverflowPage = 0x04;
-constexpr std::uint16_t kMetaPage = 0x08;
-
-/// The key follows and, in a leaf, the data or the number of its first overflow page.
-struct NodeHeader {
-  std::uint32_t low = 0;   ///< in a leaf the size of the data, in a branch the child
-  std::uint16_t high = 0;  ///< in a leaf flags, in a branch the child
-  std::uint16_t key_bytes = 0;
-};
-static_assert(sizeof(NodeHeader) == 8);
-constexpr std::uint16_t kBigDataFlag = 0x01;
-constexpr std::size_t kSlotBytes = 2;
-constexpr std::size_t kWordBytes = 8;
-constexpr std::size_t kKeyBytesMax = 511;
-/// Larger ones go to overflow pages. LMDB's splits and merges rely on it.
-constexpr std::size_t kNodeBytesMax = 2038;
-
-struct Tree {
-  std::uint32_t pad = 0;  ///< of the free tree: the size of pages
-  std::uint16_t flags = 0;
-  std::uint16_t depth = 0;
-  std::uint64_t branch_pages = 0;
-  std::uint64_t leaf_pages = 0;
-  std::uint64_t overflow_pages = 0;
-  std::uint64_t entries = 0;
-  std::uint64_t root = 0;
-};
-static_assert(sizeof(Tree) == 48);
-constexpr std::uint64_t kNoPage = ~std::uint64_t{0};
-constexpr std::uint16_t kIntegerKeyFlag = 0x08;
-constexpr std::uint16_t kNoSubdirFlag = 0x4000;  // of the environment, but kept there
-/// LMDB's cursors have room for 32 levels; one is left for the root that a write may put on top.
-constexpr std::uint16_t kDepthMax = 31;
-
-struct Meta {
-  PageHeader header{};
-  std::uint32_t magic = 0;
-  std::uint32_t version = 0;
-  std::uint64_t address = 0;
-  std::uint64_t map_bytes = 0;
-  Tree free{};
-  Tree main{};
-  std::uint64_t last_page = 0;
-  std::uint64_t transaction = 0;
-};
-static_assert(sizeof(Meta) == 152);
-constexpr std::uint64_t kMetaPages = 2;
-constexpr std::uint32_t kMagic = 0xBEEFC0DE;
-constexpr std::uint32_t kVersion = 1;
-constexpr std::uint64_t kMapBytesMax = std::uint64_t{1} << 47;  // what a process can address
-constexpr std::uint64_t kTransactionMax = std::uint64_t{1} << 62;
-
-/// How far the last page may lie behind the file's end, besides the file's length once more. A
-/// transaction of LMDB has at most 2^17 pages in memory that it may give back unwritten.
-constexpr std::uint64_t kUnwrittenPagesMax = 1 << 20;
-
-template <class T>
-T load(Bytes bytes, std::size_t position) {
-  T value;
-  std::memcpy(&value, bytes.data() + position, sizeof value);
-  return value;
-}
-
-std::int64_t file_position(std::uint64_t page, std::size_t position_in_page = 0) {
-  return static_cast<std::int64_t>(page * kPageBytes + position_in_page);
-}
+using namespace lmdb;
 
 /// Why a meta page is none of ours; empty if it is one.
 std::string foreignness(const Meta& meta) {
@@ -115,45 +31,6 @@ std::string foreignness(const Meta& meta) {
   return {};
 }
 
-/// Of a page that has been found to have the number that led to it.
-std::uint64_t page_number(Bytes page) { return load<std::uint64_t>(page, 0); }
-
-std::int64_t file_position(Bytes page, std::size_t position_in_page) {
-  return file_position(page_number(page), position_in_page);
-}
-
-std::size_t slot_count(Bytes page) {
-  return (load<PageHeader>(page, 0).lower - sizeof(PageHeader)) / kSlotBytes;
-}
-
-/// A node whose header lies within its page.
-struct Node {
-  Node(Bytes its_page, std::size_t slot)
-      : page(its_page),
-        is_in_leaf(load<PageHeader>(page, 0).kind == kLeafPage),
-        position(load<std::uint16_t>(page, sizeof(PageHeader) + slot * kSlotBytes)),
-        header(load<NodeHeader>(page, position)) {}
-
-  Bytes page;
-  bool is_in_leaf;
-  std::size_t position;
-  NodeHeader header;
-
-  [[nodiscard]] std::int64_t place() const { return file_position(page, position); }
-  [[nodiscard]] std::size_t key_position() const { return position + sizeof header; }
-  [[nodiscard]] std::size_t data_position() const { return key_position() + header.key_bytes; }
-  [[nodiscard]] Bytes key() const { return page.subspan(key_position(), header.key_bytes); }
-  [[nodiscard]] std::uint64_t child() const {
-    return header.low | (std::uint64_t{header.high} << 32);
-  }
-  [[nodiscard]] unsigned flags() const { return is_in_leaf ? header.high : 0U; }
-  [[nodiscard]] bool is_big() const { return (flags() & kBigDataFlag) != 0; }
-  [[nodiscard]] std::size_t data_bytes() const { return is_in_leaf ? header.low : 0; }
-  [[nodiscard]] std::size_t bytes() const {
-    return data_position() - position + (is_big() ? kWordBytes : data_bytes());
-  }
-};
-
 /// Keys that a page may hold: `[begin, end)`. They lie in the pages of the levels above.
 struct KeyRange {
   std::optional<Bytes> begin{};
@@ -164,12 +41,16 @@ struct KeyRange {
 /// apart by the verdict. `from` is everywhere the position of the number that leads to a page.
 class LmdbWalk {
  public:
-  LmdbWalk(const File& file, std::int64_t file_bytes)
-      : file_(file), file_pages_(static_cast<std::uint64_t>(file_bytes) / kPageBytes) {}
+  LmdbWalk(const File& file, std::int64_t file_bytes, const LmdbVisitor* visitor = nullptr)
+      : file_(file),
+        visitor_(visitor),
+        file_pages_(static_cast<std::uint64_t>(file_bytes) / kPageBytes) {}
 
   Result<LmdbCheck> run(LmdbCheckDepth depth) {
     const Result<void> walked = walk(depth);
-    if (!walked && check_.verdict == LmdbVerdict::kSound) return std::unexpected(walked.error());
+    if (first_damage_) return *first_damage_;
+    if (!walked && !is_ended_ && check_.verdict == LmdbVerdict::kSound)
+      return std::unexpected(walked.error());
     return check_;
   }
 
@@ -183,8 +64,8 @@ class LmdbWalk {
     if (depth == LmdbCheckDepth::kMetas && meta_.last_page < file_pages_) return {};
 
     seen_.assign(meta_.last_page + 1, false);
-    ONCELOG_TRY(walk_tree(meta_.main));
-    ONCELOG_TRY(walk_tree(meta_.free));
+    ONCELOG_TRY(passed(walk_tree(meta_.main)));
+    ONCELOG_TRY(passed(walk_tree(meta_.free)));
 
     // Other pages than the last free ones are missing only where the file was cut.
     for (std::uint64_t number = file_pages_; number <= meta_.last_page; ++number) {
@@ -277,7 +158,7 @@ class LmdbWalk {
   }
 
   Result<void> check_count(std::string_view what, std::uint64_t seen, std::uint64_t expected) {
-    if (seen == expected) return {};
+    if (seen == expected || first_damage_) return {};
     return damaged(file_position(meta_.header.number), is_free_tree_ ? "free" : "main",
                    " tree has ", seen, " ", what, ", expected ", expected);
   }
@@ -297,13 +178,41 @@ class LmdbWalk {
       const Node node(page, slot);
       if (node.is_big()) ONCELOG_TRY(check_overflow(node));
       if (is_leaf && is_free_tree_) ONCELOG_TRY(check_free_list(node));
+      if (is_leaf && !is_free_tree_) ONCELOG_TRY(passed(show_row(node)));
       if (is_leaf) continue;
       KeyRange below = range;
       if (slot > 0) below.begin = node.key();
       if (slot + 1 < count) below.end = Node(page, slot + 1).key();
-      ONCELOG_TRY(walk_page(node.child(), node.place(), level + 1, below));
+      ONCELOG_TRY(passed(walk_page(node.child(), node.place(), level + 1, below)));
     }
     return {};
+  }
+
+  Result<void> show_row(const Node& node) {
+    if (visitor_ == nullptr) return {};
+    if (node.is_big()) {
+      return damaged(node.place(), "a row has ", node.data_bytes(),
+                     " bytes, more than one of ours");
+    }
+    const Bytes value = node.page.subspan(node.data_position(), node.data_bytes());
+    is_ended_ = !visitor_->row({node.key(), value, node.place()});
+    return ended_or({});
+  }
+
+  /// Where rows are visited, damage is told, and the walk goes on beside it.
+  Result<void> passed(Result<void> outcome) {
+    const bool is_damage = !outcome && check_.verdict == LmdbVerdict::kDamaged;
+    if (visitor_ == nullptr || is_ended_ || !is_damage) return outcome;
+    if (!first_damage_) first_damage_ = check_;
+    is_ended_ = !visitor_->damage(check_);
+    check_ = {.pages_read = check_.pages_read};
+    return ended_or({});
+  }
+
+  /// The end by the visitor unwinds like an error, too.
+  Result<void> ended_or(Result<void> outcome) const {
+    if (!is_ended_) return outcome;
+    return fail(ErrorCode::NONE, "the visitor has ended the walk");
   }
 
   /// Slots behind the header, nodes without gaps or overlaps at the end: so LMDB writes them, and
@@ -478,7 +387,10 @@ class LmdbWalk {
   }
 
   const File& file_;
-  std::uint64_t file_pages_;  ///< whole ones
+  const LmdbVisitor* visitor_;
+  bool is_ended_ = false;
+  std::optional<LmdbCheck> first_damage_{};  ///< that was passed
+  std::uint64_t file_pages_;                 ///< whole ones
   LmdbCheck check_{};
   Meta meta_{};                ///< the newer one
   std::vector<bool> seen_;     ///< by page number: in use or free
@@ -494,6 +406,12 @@ Result<LmdbCheck> check_lmdb_file(const File& file, LmdbCheckDepth depth) {
   ONCELOG_TRY_ASSIGN(const std::int64_t file_bytes, file.size());
   if (file_bytes == 0) return LmdbCheck{};
   return LmdbWalk(file, file_bytes).run(depth);
+}
+
+Result<LmdbCheck> visit_lmdb_rows(const File& file, const LmdbVisitor& visitor) {
+  ONCELOG_TRY_ASSIGN(const std::int64_t file_bytes, file.size());
+  if (file_bytes == 0) return LmdbCheck{};
+  return LmdbWalk(file, file_bytes, &visitor).run(LmdbCheckDepth::kAllPages);
 }
 
 }  // namespace oncelog::snapshot

@@ -5,10 +5,12 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 
 #include "oncelog/error.h"
 #include "oncelog/io.h"
+#include "oncelog/types.h"
 
 namespace oncelog::snapshot {
 
@@ -52,5 +54,24 @@ enum class LmdbCheckDepth : std::uint8_t {
 /// Bounds: each page is read at most once; memory is two bits for each page of the file and 128
 /// KiB, and a page for each level of a tree. Errors are those of reading the file.
 Result<LmdbCheck> check_lmdb_file(const File& file, LmdbCheckDepth depth);
+
+/// A row as it lies in its page. Valid during the visit.
+struct LmdbRow {
+  Bytes key{};
+  Bytes value{};
+  std::int64_t position = 0;  ///< of its node in the file
+};
+
+/// Both return false to end the walk.
+struct LmdbVisitor {
+  std::function<bool(const LmdbRow&)> row{};
+  std::function<bool(const LmdbCheck&)> damage{};  ///< behind it the next page is read
+};
+
+/// Visits the rows of the newest commit in the order of their keys, without LMDB and without a
+/// lock: of a file that is damaged, those in pages that are sound and can be reached. Damage of the
+/// meta pages leaves nothing to visit and is in the answer, as the first damage always is. While
+/// the owner commits, pages may change under the walk, which looks like damage.
+Result<LmdbCheck> visit_lmdb_rows(const File& file, const LmdbVisitor& visitor);
 
 }  // namespace oncelog::snapshot

@@ -1,7 +1,8 @@
 // fuzz_lmdb_check.cc: an LMDB file that something has changed. The rule: where the check of all
 // pages says that LMDB may open a file, LMDB reads every row, by cursor and by key, puts, deletes
 // and commits without a crash; and the check of the meta pages does not refuse what the other
-// takes.
+// takes. The rows of any file can be visited: the visit ends, reads no page twice, and tells of
+// damage where the check does.
 //
 // The input: changes to one of the files below, each a position (two bytes), a count and as many
 // bytes to put there, a count of 0 cuts the file there; behind them a byte that chooses the file.
@@ -113,6 +114,24 @@ LmdbVerdict verdict_of(const Buffer& content, LmdbCheckDepth depth) {
   return check->verdict;
 }
 
+void visit_rows(const Buffer& content, LmdbVerdict verdict) {
+  MemoryVfs vfs;
+  vfs.put("d/f", content);
+  const auto file = vfs.open("d/f", OpenMode::kRead);
+  std::size_t row_bytes = 0;
+  const auto visited = snapshot::visit_lmdb_rows(
+      **file, {.row =
+                   [&](const snapshot::LmdbRow& row) {
+                     row_bytes += row.key.size() + row.value.size();
+                     return true;
+                   },
+               .damage = [](const snapshot::LmdbCheck&) { return true; }});
+  ONCELOG_ASSERT(visited.has_value());
+  ONCELOG_ASSERT(row_bytes <= content.size(), row_bytes, content.size());
+  ONCELOG_ASSERT(visited->pages_read <= 2 + std::ssize(content) / 4096, visited->pages_read);
+  ONCELOG_ASSERT(verdict == LmdbVerdict::kSound || visited->verdict != LmdbVerdict::kSound);
+}
+
 /// Every byte of every row is looked at.
 Result<void> read_rows(LmdbTransaction& reader, std::vector<Buffer>& keys) {
   ONCELOG_TRY_ASSIGN(auto cursor, reader.cursor());
@@ -156,7 +175,9 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   Input input(data, size);
   const Buffer& file = file_of(input.choice());
   const Buffer changed = apply_changes(file, input.bytes());
-  if (verdict_of(changed, LmdbCheckDepth::kAllPages) != LmdbVerdict::kSound) return 0;
+  const LmdbVerdict verdict = verdict_of(changed, LmdbCheckDepth::kAllPages);
+  visit_rows(changed, verdict);
+  if (verdict != LmdbVerdict::kSound) return 0;
   ONCELOG_ASSERT(verdict_of(changed, LmdbCheckDepth::kMetas) == LmdbVerdict::kSound);
   if (!changed.empty()) use(changed);
   return 0;

@@ -157,6 +157,41 @@ def seed_lmdb():
         write("lmdb_check", f"value-{file}", struct.pack(">HB", 4 * 4096 - 9, 2) + b"xy" + bytes([file]))
 
 
+COORDINATOR = [  # type, value: the worked examples of Kafka's own writers
+    ("T", "00000000000000000fa000020000ea6001000000010001740000000200000000000000030000018bcfe568010000018bcfe56800"),
+    ("T", "00000000000000000fa000000000ea6000ffffffff0000018bcfe56800ffffffffffffffff"),
+    ("T", "00010000000000000fa000030000ea6002020274030000000000000003000000018bcfe568010000018bcfe568000102020002"),
+    ("T", "00010000000000000fa07ffe0000ea6002010000018bcfe568010000018bcfe568000300080000000000000f9f01080000000000001004"
+          "02020002"),
+    (0, "0000000000000000002a00000000018bcfe56800"),
+    (1, "0001000000000000002a00000000018bcfe568000000018bcfe56be8"),
+    (1, "0003000000000000002a0000000700000000018bcfe56800"),
+    (1, "0004000000000000002a00000007010000018bcfe5680000"),
+    (2, "00030008636f6e73756d657200000001000572616e676500036d2d310000018bcfe568000000000100036d2d31ffff00016300092f3130"
+        "2e302e302e31000493e00000afc80000000201020000000103"),
+    (2, "00040263000000010000ffffffffffffffff02026d000263026800000004000000050201010000"),
+    (3, "00000000000900"),
+    (4, "000002000000000000000000000000000000000274000000010200000002020272000000"),
+    (5, "000000000263026802027400000000070001000c010000000502027002ff0000"),
+    (7, "0000020000000000000000000000000000000002000000030000"),
+    (8, "000000000002000000010102000102030405060708090a0b0c0d0e0f0200000003000100"),
+    (15, "0000020000000000000000000000000000000002740200000001000100"),
+    (16, "00000202740000000000000001000000000000000200"),
+]
+
+
+def seed_coordinator():
+    for number, (kind, value) in enumerate(COORDINATOR):
+        choice = 1 if kind == "T" else kind << 2
+        content = bytes.fromhex(value)
+        write("coordinator_record", f"example-{number}", content + bytes([0, choice]))
+        write("coordinator_record", f"tombstone-{number}", bytes([0, choice | 2]))
+    for number, key in enumerate(("000000066d792d74786e", "00010002673100017400000003", "000200026731", "0011000267")):
+        key = bytes.fromhex(key)
+        for topic in (0, 1):
+            write("coordinator_record", f"key-{number}-{topic}", b"\0\0" + key + bytes([len(key), 0xC0 | topic]))
+
+
 SHELL = [
     ['{"op":"open"}', '{"op":"append","n":3}', '{"op":"hw","to":"end"}', '{"op":"consume","from":0}',
      '{"op":"read","from":0,"isolation":"committed","max_bytes":100,"min_one":true}', '{"op":"close"}',
@@ -194,4 +229,5 @@ seed_golden()
 seed_format()
 seed_store()
 seed_lmdb()
+seed_coordinator()
 seed_shell()

@@ -66,6 +66,7 @@ about() { # the library files whose bytes a target makes up
     clean_record) echo lib/store/clean_record.cc ;;
     kafka_snapshot | state_rows | lmdb_check) echo "lib/snapshot/$1.cc" ;;
     fault_plan) echo lib/sim/fault_plan.cc ;;
+    coordinator_record) echo lib/inspect/{coordinator_record,schema_reader}.cc ;;
     store) echo lib/log/{recovery,scan_log,settle_directory}.cc lib/store/store.cc lib/inspect/*_check*.cc ;;
     shell_line) echo tools/oncelog/shell_*.cc ;;
     *) echo "lib/segment/$1.cc" ;;

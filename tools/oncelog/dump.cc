@@ -1,176 +1,188 @@
-// dump.cc: `oncelog dump`: what lies in a segment file or in the segments of a partition, ours or
-// Kafka's, whole or damaged: every batch, and every stretch of bytes that is none.
+// dump.cc: `oncelog dump`: what lies in the files of a partition or of a data directory. Its flags,
+// those of kafka-dump-log among them, and which part shows which file.
+#include "dump.h"
+
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <utility>
 
 #include "args.h"
 #include "commands.h"
-#include "render.h"
+#include "partitions.h"
 
 namespace oncelog::cli {
 
+void DamageLines::show(const Place& place, const std::string& damage) {
+  ++count_;
+  bytes_ += place.bytes;
+  const std::int64_t next = place.position + place.bytes;
+  if (is_json_) {
+    output_.write(json_line({{"file", place.file},
+                             {"position", place.position},
+                             {"bytes", place.bytes},
+                             {"damage", damage},
+                             {"next_position", next}}) +
+                  "\n");
+    return;
+  }
+  const auto status = posix_vfs().status(place.file);
+  const bool is_last = status && *status && next >= (*status)->bytes;
+  output_.write(fmt::format("{:>10} {:>8} DAMAGED: {}; {}\n", place.position, place.bytes, damage,
+                            is_last ? "nothing is behind it in this file"
+                                    : fmt::format("reading goes on at position {}", next)));
+}
+
+std::string DamageLines::summary() const {
+  return fmt::format("{} damaged stretches, {} damaged bytes", count_, bytes_);
+}
+
 namespace {
 
-struct DumpFlags {
-  std::string path{};
-  std::string partition{};
-  bool records = false;
-  bool json = false;
-};
+/// kafka-dump-log's own defaults mean what is done anyway; other classes are Java's.
+int check_decoder_class(const char* flag, const std::string& name) {
+  const bool is_plain = name.empty() || name.ends_with("StringDecoder") ||
+                        name.ends_with("DefaultDecoder") || name.ends_with("StringDeserializer");
+  if (is_plain) return kExitDone;
+  return report_usage(
+      fmt::format("{} {}: cannot load a Java class; of internal topics --offsets-decoder and "
+                  "--transaction-log-decoder decode keys and values, --hex shows any bytes",
+                  flag, name));
+}
 
-constexpr const char* kHeading =
-    "  position    bytes       base       last  count        pid epoch        seq kind    leader "
-    "codec   max timestamp\n";
-
-class Dump {
- public:
-  explicit Dump(const DumpFlags& flags) : flags_(flags) {}
-
-  /// Shows one visit of the scan; false ends the scan.
-  bool show(const ScannedBatch& scanned) {
-    if (!flags_.json) show_heading(scanned.file);
-    if (scanned.batch) {
-      ++batch_count_;
-      flags_.json ? show_json(scanned) : show_row(scanned);
-    }
-    if (!scanned.damage.empty() || !scanned.batch) show_damage(scanned);
-    return output_.is_open();
+std::string kind_names() {
+  std::string names;
+  for (int i = 0; i <= static_cast<int>(FileKind::kCleanRecord); ++i) {
+    if (i > 0) names += ", ";
+    names += name_of(static_cast<FileKind>(i));
   }
+  return names;
+}
 
-  int finish() {
-    if (!flags_.json) {
-      output_.write(fmt::format("{} batches, {} damaged stretches, {} damaged bytes\n",
-                                batch_count_, damage_count_, damaged_bytes_));
-    }
-    const int finished = output_.finish();
-    return finished == kExitDone && damage_count_ > 0 ? kExitDamage : finished;
+/// A store means all of its partitions.
+int dump_directory(Output& output, const DumpFlags& flags, const std::string& path) {
+  const auto partitions = list_partitions(path);
+  if (!partitions) return report(partitions.error());
+  if (partitions->empty()) return dump_batches(output, flags, path);
+  int status = kExitDone;
+  for (const TopicPartition& partition : *partitions) {
+    const std::string directory = partition_path(path, partition_name(partition));
+    status = std::max(status, dump_batches(output, flags, directory));
   }
+  return status;
+}
 
- private:
-  void show_heading(const std::string& file) {
-    if (file == file_) return;
-    file_ = file;
-    output_.write(fmt::format("{}\n{}", file, kHeading));
+int dump_path(Output& output, const DumpFlags& flags, const std::string& path) {
+  const auto found = posix_vfs().status(path);
+  if (!found) return report(found.error());
+  if (*found && (*found)->is_directory) return dump_directory(output, flags, path);
+  const auto kind = flags.kind.empty() ? file_kind_of(path) : parse_file_kind(flags.kind);
+  if (!flags.kind.empty() && !kind) {
+    return report_usage(fmt::format("--as {}: is none of {}", flags.kind, kind_names()));
   }
-
-  void show_row(const ScannedBatch& scanned) {
-    const RecordBatchView& batch = *scanned.batch;
-    std::string kind = batch.is_transactional() ? "txn" : "data";
-    if (batch.is_control()) {
-      const Json control = json_control(batch);
-      kind = control.is_string() ? control.get<std::string>() : "control";
-    }
-    output_.write(fmt::format(
-        "{:>10} {:>8} {:>10} {:>10} {:>6} {:>10} {:>5} {:>10} {:<7} {:>6} {:<7} {}\n",
-        scanned.position, scanned.bytes, batch.base_offset().value(), batch.last_offset().value(),
-        batch.record_count(), batch.producer_id().value(), batch.producer_epoch().value(),
-        batch.base_sequence().value(), kind, batch.leader_epoch().value(),
-        codec_name(batch.codec_bits()), timestamp_text(batch.max_timestamp())));
-    if (!flags_.records) return;
-    visit_records(scanned, [&](const RecordView& record) {
-      output_.write(fmt::format("      {:>10} {} {} {}\n", record.offset.value(),
-                                timestamp_text(record.timestamp), json_line(json_text(record.key)),
-                                json_line(json_text(record.value))));
-    });
+  if (!kind && *found) {
+    return report_usage(fmt::format("{}: its name tells no kind of file: say by --as which of {}",
+                                    path, kind_names()));
   }
-
-  void show_json(const ScannedBatch& scanned) {
-    Json line = {{"file", scanned.file}, {"position", scanned.position}, {"bytes", scanned.bytes}};
-    const Json fields = json_batch(*scanned.batch);
-    for (const auto& [name, value] : fields.items()) line[name] = value;
-    line["base_timestamp"] = scanned.batch->base_timestamp().value();
-    line["max_timestamp"] = scanned.batch->max_timestamp().value();
-    line["crc"] = scanned.batch->crc();
-    if (flags_.records) {
-      Json& records = line["records"] = Json::array();
-      visit_records(scanned,
-                    [&](const RecordView& record) { records.push_back(json_record(record)); });
-    }
-    output_.write(json_line(line) + "\n");
-  }
-
-  static Json json_record(const RecordView& record) {
-    return {{"offset", record.offset.value()},
-            {"timestamp", record.timestamp.value()},
-            {"key", json_text(record.key)},
-            {"value", json_text(record.value)},
-            {"headers", json_headers(record)}};
-  }
-
-  /// Records that cannot be read behind a right CRC are damage, too.
-  template <class Visit>
-  void visit_records(const ScannedBatch& scanned, const Visit& visit) {
-    const Result<void> outcome = read_records(*scanned.batch, visit);
-    if (outcome) return;
-    ScannedBatch damaged = scanned;
-    damaged.damage = outcome.error().text();
-    show_damage(damaged);
-  }
-
-  template <class Visit>
-  static Result<void> read_records(const RecordBatchView& batch, const Visit& visit) {
-    ONCELOG_TRY_ASSIGN(RecordReader reader, RecordReader::open(batch));
-    while (true) {
-      ONCELOG_TRY_ASSIGN(const auto record, reader.next());
-      if (!record) return {};
-      visit(*record);
-    }
-  }
-
-  void show_damage(const ScannedBatch& scanned) {
-    ++damage_count_;
-    damaged_bytes_ += scanned.bytes;
-    const std::int64_t next = scanned.position + scanned.bytes;
-    if (flags_.json) {
-      output_.write(json_line({{"file", scanned.file},
-                               {"position", scanned.position},
-                               {"bytes", scanned.bytes},
-                               {"damage", scanned.damage},
-                               {"next_position", next}}) +
-                    "\n");
-      return;
-    }
-    const auto status = posix_vfs().status(scanned.file);
-    const bool is_last = status && *status && next >= (*status)->bytes;
-    output_.write(fmt::format("{:>10} {:>8} DAMAGED: {}; {}\n", scanned.position, scanned.bytes,
-                              scanned.damage,
-                              is_last ? "nothing is behind it in this file"
-                                      : fmt::format("reading goes on at position {}", next)));
-  }
-
-  const DumpFlags& flags_;
-  Output output_{};
-  std::string file_{};
-  std::int64_t batch_count_ = 0;
-  std::int64_t damage_count_ = 0;
-  std::int64_t damaged_bytes_ = 0;
-};
+  // One that is missing is named by whoever cannot open it.
+  if (!kind || *kind == FileKind::kLog) return dump_batches(output, flags, path);
+  return dump_entries(output, flags, path, *kind);
+}
 
 int run_dump(const DumpFlags& flags) {
-  Dump dump(flags);
-  const std::string path = partition_path(flags.path, flags.partition);
-  const Result<void> outcome =
-      scan_batches(path, [&dump](const ScannedBatch& scanned) { return dump.show(scanned); });
-  if (!outcome) return report(outcome.error());
-  return dump.finish();
+  if (flags.path.empty() == flags.files.empty()) {
+    return report_usage("dump: give a PATH, or --files");
+  }
+  if (flags.offsets_decoder && flags.transaction_log_decoder) {
+    return report_usage("dump: --offsets-decoder and --transaction-log-decoder exclude each other");
+  }
+  for (const auto& [flag, name] : {std::pair{"--key-decoder-class", flags.key_decoder_class},
+                                   std::pair{"--value-decoder-class", flags.value_decoder_class}}) {
+    if (const int refused = check_decoder_class(flag, name); refused != kExitDone) return refused;
+  }
+  Output output;
+  int status = kExitDone;
+  if (!flags.path.empty()) {
+    status = dump_path(output, flags, partition_path(flags.path, flags.partition));
+  }
+  for (const std::string& file : flags.files) {
+    status = std::max(status, dump_path(output, flags, file));
+  }
+  return std::max(status, output.finish());
+}
+
+/// Those of kafka-dump-log, by its names.
+void add_kafka_flags(CLI::App& dump, DumpFlags& flags) {
+  const std::string group = "As kafka-dump-log";
+  dump.add_option("--files", flags.files, "Files, separated by commas, in place of PATH")
+      ->delimiter(',')
+      ->group(group);
+  dump.add_flag("--deep-iteration", flags.deep_iteration,
+                "Read the records of each batch, also where they are not shown")
+      ->group(group);
+  dump.add_flag("--skip-record-metadata", flags.skip_record_metadata,
+                "Of records, show keys and values only")
+      ->group(group);
+  dump.add_flag("--verify-index-only", flags.verify_index_only,
+                "Compare an index with its .log; show what is wrong only")
+      ->group(group);
+  dump.add_flag("--index-sanity-check", flags.index_sanity_check,
+                "Compare the entries of an index with each other; show what is wrong only")
+      ->group(group);
+  dump.add_flag("--offsets-decoder", flags.offsets_decoder,
+                "Show records, decoded as those of __consumer_offsets")
+      ->group(group);
+  dump.add_flag("--transaction-log-decoder", flags.transaction_log_decoder,
+                "Show records, decoded as those of __transaction_state")
+      ->group(group);
+  dump.add_option("--max-bytes", flags.max_bytes,
+                  "Show what ends within so many bytes of each .log; 0: all")
+      ->check([](const std::string& text) {
+        const bool is_count = parse_number(text).value_or(-1) >= 0;
+        return is_count ? std::string() : text + " is no number of bytes";
+      })
+      ->group(group);
+  dump.add_option("--max-message-size", flags.max_message_size,
+                  "Accepted and not needed: batches of any size are read")
+      ->group(group);
+  for (auto [name, value] : {std::pair{"--key-decoder-class", &flags.key_decoder_class},
+                             std::pair{"--value-decoder-class", &flags.value_decoder_class}}) {
+    dump.add_option(name, *value, "Kafka's default classes only: Java's cannot be loaded")
+        ->group(group);
+  }
 }
 
 }  // namespace
 
 void add_dump(CLI::App& app, Run& run) {
   CLI::App* const dump = app.add_subcommand(
-      "dump", "Show the batches of a .log file or of a partition; exit 1 if bytes are damaged");
+      "dump", "Show what lies in a file or in the segments of a partition; exit 1 on damage");
   const auto flags = std::make_shared<DumpFlags>();
-  dump->add_option("PATH", flags->path, "A .log file, a partition's directory, or a store")
-      ->required();
+  dump->add_option("PATH", flags->path,
+                   "A file: .log, .index, .timeindex, .txnindex, .snapshot, a checkpoint, "
+                   "partition.metadata, .seal, .tail, .state, .clean; or a partition's directory; "
+                   "or a store");
   dump->add_option("PARTITION", flags->partition, "Partition in the store, e.g. orders-0");
-  dump->add_flag("--records", flags->records, "Show the records, too");
+  dump->add_flag("--records,--print-data-log", flags->records,
+                 "Show the records, too; those of internal topics decoded");
+  dump->add_flag("--hex", flags->hex, "Keys and values in hexadecimal");
+  dump->add_option("--as", flags->kind,
+                   "What kind of file it is, whatever its name: " + kind_names());
   dump->add_flag("--json", flags->json, "One JSON object a line");
-  dump->footer("Example:\n  oncelog dump /tmp/store orders-0 --records");
-  dump->callback([&run, flags] { run = [flags] { return run_dump(*flags); }; });
+  add_kafka_flags(*dump, *flags);
+  dump->footer(
+      "Examples:\n"
+      "  oncelog dump /tmp/store orders-0 --records\n"
+      "  oncelog dump /var/lib/kafka/data/orders-0/00000000000000000000.timeindex\n"
+      "  oncelog dump /var/lib/kafka/data __consumer_offsets-7 --records --json\n"
+      "  oncelog dump --files 00000000000000000000.log,00000000000000000000.index "
+      "--print-data-log");
+  dump->callback([&run, flags] {
+    flags->records |= flags->offsets_decoder || flags->transaction_log_decoder;
+    run = [flags] { return run_dump(*flags); };
+  });
 }
 
 }  // namespace oncelog::cli

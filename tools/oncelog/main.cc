@@ -23,7 +23,8 @@ constexpr const char* kAbout =
 
 int parse_and_run(int argc, char** argv) {
   CLI::App app(kAbout, "oncelog");
-  app.set_version_flag("--version", "oncelog " ONCELOG_VERSION);
+  // The schema is the number of JSON.md.
+  app.set_version_flag("--version", "oncelog " ONCELOG_VERSION " (JSON schema 1)");
   app.require_subcommand(1);
 
   Run run;

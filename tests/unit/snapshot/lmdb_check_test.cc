@@ -962,5 +962,92 @@ TEST(LmdbCheckCrash, SectorsAndPagesThatMissTheLastCommit) {
   });
 }
 
+// --- visiting rows ---
+
+struct Visited {
+  std::vector<std::string> keys{};
+  std::vector<std::string> damage{};
+  LmdbVerdict verdict = LmdbVerdict::kSound;
+};
+
+Visited visit(const Image& image, std::size_t rows_max = ~std::size_t{0}) {
+  Visited visited;
+  const auto checked = visit_lmdb_rows(image, {.row =
+                                                   [&](const LmdbRow& row) {
+                                                     visited.keys.emplace_back(as_text(row.key));
+                                                     return visited.keys.size() < rows_max;
+                                                   },
+                                               .damage =
+                                                   [&](const LmdbCheck& damage) {
+                                                     visited.damage.push_back(damage.reason);
+                                                     return true;
+                                                   }});
+  EXPECT_THAT(checked, test::Succeeds());
+  if (checked) visited.verdict = checked->verdict;
+  return visited;
+}
+
+/// So many rows that there are branch pages, none of them on overflow pages.
+const Image& rows_image() {
+  static const Image kImage = image_of([](Store& store) {
+    store.commit([](MDB_txn* txn, MDB_dbi dbi) {
+      for (int i = 1000; i < 1400; ++i) {
+        Store::put(txn, dbi, std::to_string(i), std::string(60, 'v'));
+      }
+    });
+  });
+  return kImage;
+}
+
+TEST(LmdbVisit, ShowsEveryRowOnceInOrder) {
+  const Visited visited = visit(rows_image());
+  ASSERT_EQ(visited.keys.size(), 400U);
+  EXPECT_EQ(visited.keys.front(), "1000");
+  EXPECT_TRUE(std::ranges::is_sorted(visited.keys));
+  EXPECT_THAT(visited.damage, IsEmpty());
+  EXPECT_EQ(visited.verdict, LmdbVerdict::kSound);
+  EXPECT_THAT(visit(Image({})).keys, IsEmpty());
+}
+
+TEST(LmdbVisit, GoesOnBesideADamagedPage) {
+  Image image = rows_image();
+  // The first leaf: what kind of page it is.
+  for (std::size_t page = 2; page * kPage < image.bytes.size(); ++page) {
+    if (image.get<std::uint16_t>(page * kPage + 10) != 0x02) continue;
+    image.flip(page * kPage + 10, 5);
+    break;
+  }
+  const Visited visited = visit(image);
+  EXPECT_GT(visited.keys.size(), 200U);
+  EXPECT_LT(visited.keys.size(), 400U);
+  EXPECT_EQ(visited.damage.size(), 1U);
+  EXPECT_EQ(visited.verdict, LmdbVerdict::kDamaged);
+}
+
+TEST(LmdbVisit, EndsWhereItIsTold) {
+  const Visited visited = visit(rows_image(), 3);
+  EXPECT_EQ(visited.keys.size(), 3U);
+  EXPECT_EQ(visited.verdict, LmdbVerdict::kSound);
+  EXPECT_THAT(visited.damage, IsEmpty());
+}
+
+TEST(LmdbVisit, LargeRowsAreToldOf) {
+  const Visited visited = visit(image_of([](Store& store) {
+    store.put("a", "value");
+    store.put("b", std::string(5000, 'v'));
+    store.put("c", "value");
+  }));
+  EXPECT_THAT(visited.keys, testing::ElementsAre("a", "c"));
+  EXPECT_EQ(visited.damage.size(), 1U);
+}
+
+TEST(LmdbVisit, DamageOfMetaPagesIsInTheAnswer) {
+  Image image = rows_image();
+  image.flip(16, 3);
+  const Visited visited = visit(image);
+  EXPECT_THAT(visited.keys, IsEmpty());
+  EXPECT_EQ(visited.verdict, LmdbVerdict::kDamaged);
+}
+
 }  // namespace
 }  // namespace oncelog::snapshot
