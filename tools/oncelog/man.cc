@@ -99,7 +99,7 @@ constexpr std::string_view kExitStatus =
     ".TP\n\\fB2\\fR\nwrong usage\n"
     ".TP\n\\fB3\\fR\ncannot read or write\n"
     ".TP\n\\fB4\\fR\nthe store has another owner\n"
-    ".TP\n\\fB5\\fR\nrefused, with nothing changed\n"
+    ".TP\n\\fB5\\fR\nrefused for safety\n"
     ".TP\n\\fB6\\fR\ninternal error\n";
 
 std::string command_page(const CommandText& command) {
