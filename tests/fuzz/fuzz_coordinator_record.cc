@@ -69,8 +69,8 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   using namespace oncelog::fuzz;
   Input input(data, size);
   const std::uint8_t choice = input.choice();
-  const auto topic = (choice & 1) != 0 ? CoordinatorTopic::kTransactionState
-                                       : CoordinatorTopic::kConsumerOffsets;
+  const auto topic =
+      (choice & 1) != 0 ? CoordinatorTopic::kTransactionState : CoordinatorTopic::kConsumerOffsets;
   const bool is_null = (choice & 2) != 0;
   const std::uint8_t key_bytes = input.choice();
   const Bytes all = input.bytes();
