@@ -77,7 +77,12 @@ final class ShellAppends {
   }
 
   private void encode(JsonNode request, ObjectNode answer) throws IOException {
-    var bytes = ShellBatches.fromClient(request, now).buffer();
+    boolean isFromLeader = request.has("base");
+    var bytes =
+        (isFromLeader
+                ? ShellBatches.fromLeader(request, now)
+                : ShellBatches.fromClient(request, now))
+            .buffer();
     byte[] copy = new byte[bytes.remaining()];
     bytes.get(copy);
     answer.put("hex", HexFormat.of().formatHex(copy));
