@@ -31,7 +31,7 @@ class Difference:
 def first_mismatch(kafka, oncelog, path=""):
     """(path, Kafka's, ours) of the first place where they differ, or None."""
     if isinstance(kafka, dict) and isinstance(oncelog, dict):
-        for key in sorted(kafka.keys() | oncelog.keys()):
+        for key in sorted(kafka.keys() | oncelog.keys(), key=lambda key: (key != "error", key)):
             at = f"{path}.{key}" if path else key
             if key not in kafka or key not in oncelog:
                 return at, kafka.get(key, "(nothing)"), oncelog.get(key, "(nothing)")
@@ -91,37 +91,53 @@ class Pair:
     def begin(self):
         self.kafka.begin()
         self.oncelog.begin()
-        self.memory = differences.Memory()
+        self.memory = differences.Memory(self.kafka, self.oncelog)
         self.has_diverged = False
 
     def tell(self, request, index):
         """The difference between both answers, if any, and Kafka's answer."""
         sent = self.in_bytes(request)
+        watermark = self.watermark() if request["op"] == "crash" else None
         kafka, oncelog = self.kafka.answer(sent), self.oncelog.answer(sent)
-        theirs, ours = self.settle(request, kafka, oncelog)
+        theirs, ours = self.settle(request, *self.with_producers(request, kafka, oncelog))
         mismatch = first_mismatch(theirs, ours)
+        if watermark is not None and not mismatch:
+            request_hw = {"op": "hw", "to": watermark}  # as the script of a crash sets it again
+            mismatch = first_mismatch(*self.settle(request_hw, *self.both(request_hw)))
         self.memory.note(request, kafka, oncelog)
         if mismatch and not self.has_diverged:
             return Difference(index, request, *mismatch), kafka
         return None, kafka
 
-    def settle(self, request, kafka, oncelog):
-        """Both answers without what may differ."""
+    def both(self, request):
+        return without_message(self.kafka.ask(request)), without_message(self.oncelog.ask(request))
+
+    def watermark(self):
+        return self.kafka.ask({"op": "state"}).get("hw", 0)
+
+    def with_producers(self, request, kafka, oncelog):
+        """A reload may change the producers, so its answer includes them."""
         theirs, ours = without_message(kafka), without_message(oncelog)
+        if request["op"] in differences.RELOADS and "error" not in theirs | ours:
+            of_kafka, of_oncelog = self.both({"op": "producers"})
+            theirs["producers"] = of_kafka.get("producers")
+            ours["producers"] = of_oncelog.get("producers")
+        return theirs, ours
+
+    def settle(self, request, theirs, ours):
+        """Both answers without what may differ."""
         for rule in differences.PERMITTED:
+            if request["op"] not in rule.requests:
+                continue
             try:
                 settled = rule.settle(self.memory, request, theirs, ours)
             except differences.Diverged:
                 self.has_diverged = True
-                settled = (theirs, ours)
-                self.count(rule)
+                settled = theirs, ours
             if settled:
-                self.count(rule)
+                self.permitted[rule.name] = self.permitted.get(rule.name, 0) + 1
                 theirs, ours = settled
         return theirs, ours
-
-    def count(self, rule):
-        self.permitted[rule.name] = self.permitted.get(rule.name, 0) + 1
 
     def in_bytes(self, request):
         """The same compressed bytes for both sides, which have not the same compressors."""

@@ -1,6 +1,10 @@
-"""What may differ between oncelog and Kafka, and why. Each entry says for one kind of request under
-which condition two answers count as equal; everything else is a finding."""
-import copy
+"""What may differ between oncelog and Kafka, and why: the table PERMITTED at the end. Each entry says
+for some requests under which condition two answers count as equal; all else is a finding."""
+import dataclasses
+import typing
+
+RELOADS = ("restart", "crash", "truncate", "truncate_fully")
+APPENDS = ("append", "append_raw", "append_follower", "marker")
 
 
 class Diverged(Exception):
@@ -8,33 +12,212 @@ class Diverged(Exception):
 
 
 class Memory:
-    """What the entries below need to know of the history so far."""
+    """What the entries need to know of the history so far."""
 
-    def __init__(self):
+    def __init__(self, kafka, oncelog):
+        self.kafka, self.oncelog = kafka, oncelog
         self.stored = {}  # (pid, epoch, seq, count) -> base offset
         self.was_reloaded = False
+        self.outlived = set()  # ids of producers that Kafka has forgotten once
+        self.expiration_ms = 86_400_000
 
     def note(self, request, kafka, oncelog):
-        op = request["op"]
-        if op in ("restart", "crash", "truncate", "truncate_fully"):
+        if request["op"] in RELOADS:
             self.was_reloaded = True
-        if op == "append" and "pid" in request and "base" in kafka:
+        config = request.get("config", {})
+        self.expiration_ms = config.get("producer.id.expiration.ms", self.expiration_ms)
+        if "pid" in request and "seq" in request and "base" in kafka:
             self.stored[batch_key(request)] = kafka["base"]
+
+    def is_expired(self, producer):
+        return self.kafka.now - producer["timestamp"] >= self.expiration_ms
+
+    def log_start(self):
+        return self.kafka.ask({"op": "state"})["log_start"]
+
+    def is_batch_base(self, offset):
+        batches = self.oncelog.ask({"op": "batches"})["batches"]
+        bases = {each["base"] for each in batches}
+        return offset in bases | {self.oncelog.ask({"op": "state"})["end"]}
+
+    def has_emptied_segment(self):
+        batches = self.oncelog.ask({"op": "batches"})["batches"]
+        segments = self.oncelog.ask({"op": "state"})["segments"]
+        return any(not any(base <= each["base"] < following for each in batches)
+                   for base, following in zip(segments, segments[1:]))
 
 
 def batch_key(request):
     count = request.get("n") or len(request.get("records", []))
-    return request.get("pid"), request.get("epoch"), request.get("seq"), count
+    return request["pid"], request["epoch"], request["seq"], count
 
 
-class Rule:
+def window_of_five(memory, request, kafka, oncelog):
+    is_retry = (kafka.get("error") == "OUT_OF_ORDER_SEQUENCE_NUMBER" and oncelog.get("duplicate")
+                and memory.stored.get(batch_key(request)) == oncelog["base"])
+    return (kafka, kafka) if is_retry and memory.was_reloaded else None
+
+
+def outlived_producers(memory, request, kafka, oncelog):
+    if "producers" in kafka and "producers" in oncelog:
+        known = {each["pid"] for each in kafka["producers"]}
+        extra = [each for each in oncelog["producers"] if each["pid"] not in known]
+        if memory.was_reloaded or request["op"] in RELOADS:
+            start = memory.log_start()
+            for each in extra:
+                if each["last_offset"] < start or memory.is_expired(each):
+                    memory.outlived.add(each["pid"])
+                    if each["txn_first"] is not None:
+                        raise Diverged  # its transaction holds the last stable offset here
+        kept = [without_outlived(memory, side) for side in (kafka, oncelog)]
+        return tuple(kept) if kept != [kafka, oncelog] else None
+    if request["op"] in APPENDS and request.get("pid") in memory.outlived and kafka != oncelog:
+        raise Diverged
+    return None
+
+
+def without_outlived(memory, answer):
+    kept = [each for each in answer["producers"] if each["pid"] not in memory.outlived]
+    return {**answer, "producers": kept}
+
+
+def expired_outlived(memory, request, kafka, oncelog):
+    kept = [{**side, "expired": [each for each in side.get("expired", [])
+                                 if each not in memory.outlived]} for side in (kafka, oncelog)]
+    return tuple(kept) if kept != [kafka, oncelog] else None
+
+
+def unreplicated_after_reload(memory, request, kafka, oncelog):
+    if "error" in kafka or "error" in oncelog or kafka["hw"] != oncelog["hw"]:
+        return None
+    if not oncelog["lso"] < kafka["lso"]:
+        return None
+    for side in (memory.kafka, memory.oncelog):  # which replicates those markers
+        side.ask({"op": "hw", "to": "end"})
+    theirs, ours = (side.ask({"op": "state"}) for side in (memory.kafka, memory.oncelog))
+    return {**kafka, "after": theirs}, {**oncelog, "lso": kafka["lso"], "after": ours}
+
+
+def emptied_segment(memory, request, kafka, oncelog):
+    if kafka.get("offset") == -1 and oncelog.get("offset", -1) >= 0 and memory.has_emptied_segment():
+        return kafka, kafka
+    return None
+
+
+def watermark_after_crash(memory, request, kafka, oncelog):
+    if "error" in kafka or "error" in oncelog:
+        return None
+    is_sane = oncelog["log_start"] <= oncelog["lso"] <= oncelog["hw"] <= oncelog["end"]
+    if not is_sane or oncelog["hw"] == kafka["hw"]:
+        return None
+    return kafka, {**oncelog, "hw": kafka["hw"], "lso": kafka["lso"]}
+
+
+def deleted_maximum(memory, request, kafka, oncelog):
+    if request["timestamp"] == -3 and -1 < kafka.get("offset", -1) < memory.log_start():
+        return kafka, kafka
+    return None
+
+
+def watermark_inside(memory, request, kafka, oncelog):
+    for end in ("hw", "lso"):
+        if end in kafka and end in oncelog and kafka[end] != oncelog[end]:
+            if not memory.is_batch_base(oncelog[end]):
+                raise Diverged
+    return None
+
+
+def refused_log_start(memory, request, kafka, oncelog):
+    if "leader_log_start" in request and kafka.get("error") == oncelog.get("error", ""):
+        if memory.kafka.ask({"op": "state"}) != memory.oncelog.ask({"op": "state"}):
+            raise Diverged
+    return None
+
+
+def index_of_reopened_segment(memory, request, kafka, oncelog):
+    """Entry by entry the index may be another one; that it is right, `verify` says."""
+    if not memory.was_reloaded:
+        return None
+    def is_index(name):
+        return name.endswith(("_index", "_timeindex"))
+    rest = [{k: v for k, v in each.items() if not is_index(k)} for each in (kafka, oncelog)]
+    return tuple(rest) if rest != [kafka, oncelog] else None
+
+
+def needless_roll(memory, request, kafka, oncelog):
+    """Not an answer differs but what follows: oncelog is told to roll where Kafka did."""
+    if "error" not in kafka and not kafka.get("duplicate"):
+        return None
+    theirs, ours = (side.ask({"op": "state"}) for side in (memory.kafka, memory.oncelog))
+    if theirs["segments"] != ours["segments"] + [theirs["end"]] or theirs["end"] != ours["end"]:
+        return None
+    memory.oncelog.ask({"op": "roll"})
+    return kafka, oncelog
+
+
+def needless_epoch(memory, request, kafka, oncelog):
+    """As above: the epoch of a refused batch begins where Kafka has noted it."""
+    if "error" not in kafka and not kafka.get("duplicate"):
+        return None
+    theirs, ours = (side.ask({"op": "epochs"})["epochs"] for side in (memory.kafka, memory.oncelog))
+    if theirs == ours:
+        return None
+    if request["op"] == "append_follower" or theirs != ours + theirs[-1:]:
+        raise Diverged
+    memory.oncelog.ask({"op": "assign_epoch", "epoch": theirs[-1][0]})
+    return kafka, oncelog
+
+
+@dataclasses.dataclass
+class Permitted:
     """`settle` returns both answers without what may differ, or None where it does not apply."""
+    name: str
+    source: str  # the section of the design that says so
+    reason: str
+    requests: tuple
+    settle: typing.Callable
 
-    def __init__(self, name, source, reason, settle):
-        self.name, self.source, self.reason, self.settle = name, source, reason, settle
 
-
-PERMITTED = []
+PERMITTED = [
+    Permitted("window of five", "design 1.2, 9",
+              "after a reload Kafka knows one batch of a producer, oncelog the last five",
+              ("append",), window_of_five),
+    Permitted("producers outlive their data", "design 1.2, 9",
+              "a reload makes Kafka forget producers that are expired or below the log start",
+              ("producers", *RELOADS, *APPENDS), outlived_producers),
+    Permitted("they expire, too", "design 5",
+              "a producer that Kafka has forgotten is expired by oncelog only, or at another time",
+              ("expire_producers",), expired_outlived),
+    Permitted("watermark after a crash", "shell.md, semantics 13.7",
+              "how old the watermark is that a crash leaves depends on when it was written last",
+              ("crash",), watermark_after_crash),
+    Permitted("unreplicated transactions after a reload", "design 9, semantics Q20",
+              "which completed transactions are still unreplicated a reload may forget",
+              ("restart", "crash"), unreplicated_after_reload),
+    Permitted("emptied segment", "semantics 12.4",
+              "a segment that compaction emptied hides later records from Kafka's lookup by time",
+              ("list_offsets",), emptied_segment),
+    Permitted("maximum below the log start", "design 9, semantics Q18",
+              "the lookup of the largest timestamp looks at deleted records in Kafka",
+              ("list_offsets",), deleted_maximum),
+    Permitted("watermark inside a batch", "design 9",
+              "Kafka moves a watermark inside a batch or gap to a batch's base when it looks it up",
+              ("read", "consume", "state", "hw", "append_follower", "list_offsets", "restart",
+               "crash", "roll", "retention", "truncate", "truncate_fully", "compact"),
+              watermark_inside),
+    Permitted("refused log start", "design 9",
+              "a follower's append that is refused for its log start leaves no batch here",
+              ("append_follower",), refused_log_start),
+    Permitted("no roll for what is not stored", "design 9, semantics Q6",
+              "Kafka rolls before it asks whether the batch is a duplicate or to be refused",
+              APPENDS, needless_roll),
+    Permitted("no epoch for what is not stored", "design 9, semantics 1.24",
+              "Kafka notes a batch's leader epoch before it may refuse the batch",
+              APPENDS, needless_epoch),
+    Permitted("index of a reopened segment", "design 3",
+              "a reopened segment goes on counting bytes to the next index entry; Kafka begins at 0",
+              ("files",), index_of_reopened_segment),
+]
 
 
 def comparable_files(files):

@@ -47,8 +47,10 @@ class Generator:
     def learn(self, request, answer, view):
         """What Kafka answered, and its ends afterwards."""
         self.view = view
-        self.bounds = sorted({each for each in self.bounds if each <= view["end"]}
-                             | {view["end"], view["log_start"], *view["segments"]})[-60:]
+        if request["op"] in ("truncate", "truncate_fully", "crash", "restart", "compact"):
+            self.bounds = [each for each in self.bounds if each < view["end"] // 2]
+        known = {view["end"], view["log_start"], *view["segments"], answer.get("base", 0)}
+        self.bounds = sorted(known | {each for each in self.bounds if each <= view["end"]})[-60:]
         if "error" in answer:
             return
         op = request["op"]
@@ -163,9 +165,9 @@ class Generator:
         request["base"] = self.view["end"] + rng.choice([0] * 30 + [1, 3, 40, -1, -2])
         request["batch_epoch"] = max(0, self.epoch + rng.choice([0] * 12 + [1, 2, -1]))
         if self.chance(0.5):
-            request["leader_hw"] = rng.choice([self.view["end"], self.view["end"] + 5, self.bound()])
-        if self.chance(0.05):
-            request["leader_log_start"] = self.bound()
+            request["leader_hw"] = self.view["end"] + 5 if self.chance(0.5) else self.bound(0)
+            if self.chance(0.15):
+                request["leader_log_start"] = min(request["leader_hw"], self.bound())
         self.epoch = max(self.epoch, request["batch_epoch"])
         return request
 
@@ -178,7 +180,7 @@ class Generator:
         return self.rng.choice(self.bounds[-self.rng.choice([3, 10, 60]):])
 
     def hw(self):
-        return {"op": "hw", "to": "end" if self.chance(0.7) else self.bound(0.05)}
+        return {"op": "hw", "to": "end" if self.chance(0.7) else self.bound(0.02)}
 
     def clock(self):
         return {"op": "clock", "advance": self.rng.choice([1, 10, 200, 1500, 60_000, 5_000_000])}

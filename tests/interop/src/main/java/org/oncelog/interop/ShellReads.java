@@ -31,7 +31,6 @@ import org.apache.kafka.storage.internals.log.ProducerStateEntry;
 /** The requests that only look. */
 final class ShellReads {
   private static final int FETCH_BYTES = 1 << 20;
-  private static final int NO_CONTROL_RECORD = -1;
   private static final int UNDEFINED = -1;
 
   private final KafkaPartition partition;
@@ -138,7 +137,7 @@ final class ShellReads {
     }
     var records = batch.iterator();
     if (!records.hasNext()) {
-      answer.put("control", NO_CONTROL_RECORD);
+      answer.putNull("control"); // compaction emptied it, and nothing tells what it was
       return;
     }
     Record record = records.next();
