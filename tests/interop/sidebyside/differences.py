@@ -17,7 +17,8 @@ class Memory:
     def __init__(self, kafka, oncelog):
         self.kafka, self.oncelog = kafka, oncelog
         self.stored = {}  # (pid, epoch, seq, count) -> base offset
-        self.was_reloaded = False
+        self.was_reloaded = self.was_compacted = False
+        self.first_seen = {}  # producer id -> the first offset of its first batch or marker
         self.outlived = set()  # ids of producers that Kafka has forgotten once
         self.expiration_ms = 86_400_000
 
@@ -26,11 +27,22 @@ class Memory:
             self.was_reloaded = True
         config = request.get("config", {})
         self.expiration_ms = config.get("producer.id.expiration.ms", self.expiration_ms)
+        self.was_compacted |= bool(kafka.get("compacted"))
+        offset = kafka.get("base", kafka.get("offset", request.get("base")))
+        if "pid" in request and "error" not in kafka and offset is not None:
+            self.first_seen.setdefault(request["pid"], offset)
         if "pid" in request and "seq" in request and "base" in kafka:
             self.stored[batch_key(request)] = kafka["base"]
 
     def is_expired(self, producer):
         return self.kafka.now - producer["timestamp"] >= self.expiration_ms
+
+    @staticmethod
+    def pairs_of(kafka, oncelog):
+        """What both sides know of the producers that both know."""
+        theirs = {each["pid"]: each for each in kafka["producers"]}
+        return [(theirs[each["pid"]], each) for each in oncelog["producers"]
+                if each["pid"] in theirs]
 
     def log_start(self):
         return self.kafka.ask({"op": "state"})["log_start"]
@@ -58,6 +70,13 @@ def window_of_five(memory, request, kafka, oncelog):
     return (kafka, kafka) if is_retry and memory.was_reloaded else None
 
 
+def time_of_duplicate(memory, request, kafka, oncelog):
+    is_duplicate = kafka.get("duplicate") and oncelog.get("duplicate") and memory.was_reloaded
+    if not is_duplicate or kafka["append_time"] == oncelog["append_time"]:
+        return None
+    return kafka, {**oncelog, "append_time": kafka["append_time"]}
+
+
 def outlived_producers(memory, request, kafka, oncelog):
     if "producers" in kafka and "producers" in oncelog:
         known = {each["pid"] for each in kafka["producers"]}
@@ -69,6 +88,11 @@ def outlived_producers(memory, request, kafka, oncelog):
                     memory.outlived.add(each["pid"])
                     if each["txn_first"] is not None:
                         raise Diverged  # its transaction holds the last stable offset here
+            for theirs, ours in memory.pairs_of(kafka, oncelog):
+                if theirs != ours and memory.first_seen.get(ours["pid"], start) < start:
+                    memory.outlived.add(ours["pid"])
+                    if theirs["txn_first"] != ours["txn_first"]:
+                        raise Diverged
         kept = [without_outlived(memory, side) for side in (kafka, oncelog)]
         return tuple(kept) if kept != [kafka, oncelog] else None
     if request["op"] in APPENDS and request.get("pid") in memory.outlived and kafka != oncelog:
@@ -182,8 +206,11 @@ PERMITTED = [
     Permitted("window of five", "design 1.2, 9",
               "after a reload Kafka knows one batch of a producer, oncelog the last five",
               ("append",), window_of_five),
+    Permitted("time of a duplicate", "design 9, semantics Q9",
+              "after a reload Kafka answers a duplicate with the producer's last timestamp",
+              ("append",), time_of_duplicate),
     Permitted("producers outlive their data", "design 1.2, 9",
-              "a reload makes Kafka forget producers that are expired or below the log start",
+              "a reload makes Kafka forget what producers did below the log start, and expired ones",
               ("producers", *RELOADS, *APPENDS), outlived_producers),
     Permitted("they expire, too", "design 5",
               "a producer that Kafka has forgotten is expired by oncelog only, or at another time",

@@ -28,12 +28,12 @@ class Generator:
     def __init__(self, seed):
         self.rng = random.Random(seed)
         self.theme = self.rng.choice(list(topics.THEMES))
-        self.weights = topics.THEMES[self.theme]
         self.config = topics.random_config(self.rng, self.theme)
+        self.weights = topics.weights(self.theme, self.config)
         self.length = self.rng.choice([15, 30, 30, 60, 100])
         self.producers = {pid: Producer(self.rng, pid) for pid in PIDS}
         self.bounds = [0]
-        self.epoch = 0
+        self.epoch = self.leader_epoch = 0
         self.view = {"log_start": 0, "lso": 0, "hw": 0, "end": 0, "segments": [0]}
 
     def opening(self):
@@ -42,7 +42,11 @@ class Generator:
     def next(self):
         names = list(self.weights)
         name = self.rng.choices(names, [self.weights[each] for each in names])[0]
-        return getattr(self, name)()
+        request = getattr(self, name)()
+        if request["op"] in ("append", "marker") and self.leader_epoch < self.epoch:
+            # A leader has a later epoch than any it has followed.
+            return {"op": "assign_epoch", "epoch": self.epoch + 1}
+        return request
 
     def learn(self, request, answer, view):
         """What Kafka answered, and its ends afterwards."""
@@ -65,7 +69,7 @@ class Generator:
             if request["epoch"] != producer.epoch:
                 producer.epoch, producer.sequence, producer.sent = request["epoch"], 0, []
         if op == "assign_epoch":
-            self.epoch = request["epoch"]
+            self.epoch = self.leader_epoch = request["epoch"]
 
     # --- what is appended ---
 
@@ -163,7 +167,7 @@ class Generator:
         request = self.marker_of("marker") if self.chance(0.2) else self.append_next()
         request["op"] = "append_follower"
         request["base"] = self.view["end"] + rng.choice([0] * 30 + [1, 3, 40, -1, -2])
-        request["batch_epoch"] = max(0, self.epoch + rng.choice([0] * 12 + [1, 2, -1]))
+        request["batch_epoch"] = self.epoch + rng.choice([0] * 12 + [1, 2])
         if self.chance(0.5):
             request["leader_hw"] = self.view["end"] + 5 if self.chance(0.5) else self.bound(0)
             if self.chance(0.15):
@@ -214,7 +218,7 @@ class Generator:
 
     def assign_epoch(self):
         return {"op": "assign_epoch",
-                "epoch": max(0, self.epoch + self.rng.choice([1, 1, 1, 2, 0, -1]))}
+                "epoch": self.epoch + self.rng.choice([1, 1, 1, 2, 0])}
 
     # --- what only looks ---
 
