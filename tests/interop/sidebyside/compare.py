@@ -68,6 +68,7 @@ class Pair:
             view = self.kafka.ask({"op": "state"})
             if "error" in view:
                 break
+            view["leader_epoch"] = self.memory.leader_epoch
             generator.learn(request, answer, view)
             history.append(generator.next())
         if not found and not self.has_diverged and "error" not in view:
@@ -97,17 +98,21 @@ class Pair:
     def tell(self, request, index):
         """The difference between both answers, if any, and Kafka's answer."""
         sent = self.in_bytes(request)
-        watermark = self.watermark() if request["op"] == "crash" else None
+        before = self.watermark() if request["op"] == "crash" else None
         kafka, oncelog = self.kafka.answer(sent), self.oncelog.answer(sent)
         theirs, ours = self.settle(request, *self.with_producers(request, kafka, oncelog))
-        mismatch = first_mismatch(theirs, ours)
-        if watermark is not None and not mismatch:
-            request_hw = {"op": "hw", "to": watermark}  # as the script of a crash sets it again
-            mismatch = first_mismatch(*self.settle(request_hw, *self.both(request_hw)))
+        mismatch = first_mismatch(theirs, ours) or self.set_watermark_again(request, before)
         self.memory.note(request, kafka, oncelog)
         if mismatch and not self.has_diverged:
             return Difference(index, request, *mismatch), kafka
         return None, kafka
+
+    def set_watermark_again(self, request, before):
+        """A crash may leave an older watermark, and a truncation one that Kafka looks at later."""
+        if request["op"] not in ("crash", "truncate"):
+            return None
+        hw = {"op": "hw", "to": self.watermark() if before is None else before}
+        return first_mismatch(*self.settle({**hw, "after": request["op"]}, *self.both(hw)))
 
     def both(self, request):
         return without_message(self.kafka.ask(request)), without_message(self.oncelog.ask(request))

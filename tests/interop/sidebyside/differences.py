@@ -18,24 +18,41 @@ class Memory:
         self.kafka, self.oncelog = kafka, oncelog
         self.stored = {}  # (pid, epoch, seq, count) -> base offset
         self.was_reloaded = self.was_compacted = False
-        self.first_seen = {}  # producer id -> the first offset of its first batch or marker
+        self.first_seen = {}  # producer id -> least offset and time of what it did
         self.outlived = set()  # ids of producers that Kafka has forgotten once
         self.expiration_ms = 86_400_000
+        self.leader_epoch = self.epoch_max = 0
+        self.has_begun_below = False  # whether a transaction did, below the log start
 
     def note(self, request, kafka, oncelog):
         if request["op"] in RELOADS:
             self.was_reloaded = True
+        if request["op"] in ("restart", "crash"):
+            epochs = self.kafka.ask({"op": "epochs"}).get("epochs", [])
+            self.leader_epoch = epochs[-1][0] if epochs else 0
         config = request.get("config", {})
         self.expiration_ms = config.get("producer.id.expiration.ms", self.expiration_ms)
         self.was_compacted |= bool(kafka.get("compacted"))
         offset = kafka.get("base", kafka.get("offset", request.get("base")))
         if "pid" in request and "error" not in kafka and offset is not None:
-            self.first_seen.setdefault(request["pid"], offset)
+            times = [each["ts"] for each in request.get("records", []) if "ts" in each]
+            self.see(request["pid"], offset, min([self.kafka.now, *times]))
         if "pid" in request and "seq" in request and "base" in kafka:
             self.stored[batch_key(request)] = kafka["base"]
 
     def is_expired(self, producer):
         return self.kafka.now - producer["timestamp"] >= self.expiration_ms
+
+    def see(self, pid, offset, time):
+        first, earliest = self.first_seen.get(pid, (offset, time))
+        self.first_seen[pid] = min(first, offset), min(earliest, time)
+
+    def may_be_forgotten(self, pid, log_start):
+        """Whether some of what the producer did is below the log start, or expired."""
+        if pid not in self.first_seen:
+            return False
+        offset, time = self.first_seen[pid]
+        return offset < log_start or self.kafka.now - time >= self.expiration_ms
 
     @staticmethod
     def pairs_of(kafka, oncelog):
@@ -89,7 +106,7 @@ def outlived_producers(memory, request, kafka, oncelog):
                     if each["txn_first"] is not None:
                         raise Diverged  # its transaction holds the last stable offset here
             for theirs, ours in memory.pairs_of(kafka, oncelog):
-                if theirs != ours and memory.first_seen.get(ours["pid"], start) < start:
+                if theirs != ours and memory.may_be_forgotten(ours["pid"], start):
                     memory.outlived.add(ours["pid"])
                     if theirs["txn_first"] != ours["txn_first"]:
                         raise Diverged
@@ -112,6 +129,8 @@ def expired_outlived(memory, request, kafka, oncelog):
 
 
 def unreplicated_after_reload(memory, request, kafka, oncelog):
+    if request["op"] == "hw" and "after" not in request:
+        return None
     if "error" in kafka or "error" in oncelog or kafka["hw"] != oncelog["hw"]:
         return None
     if not oncelog["lso"] < kafka["lso"]:
@@ -120,6 +139,37 @@ def unreplicated_after_reload(memory, request, kafka, oncelog):
         side.ask({"op": "hw", "to": "end"})
     theirs, ours = (side.ask({"op": "state"}) for side in (memory.kafka, memory.oncelog))
     return {**kafka, "after": theirs}, {**oncelog, "lso": kafka["lso"], "after": ours}
+
+
+def later_aborted(memory, request, kafka, oncelog):
+    if request.get("isolation") != "committed" or "error" in kafka or "error" in oncelog:
+        return None
+    if None in (kafka["aborted"], oncelog["aborted"]) or kafka["aborted"] == oncelog["aborted"]:
+        return None
+    last = max((each["last"] for each in kafka["batches"]), default=-1)
+    kept = [[each for each in side["aborted"] if each["first"] <= last]
+            for side in (kafka, oncelog)]
+    return tuple({**side, "aborted": each} for side, each in zip((kafka, oncelog), kept))
+
+
+def begun_below_start(memory, request, kafka, oncelog):
+    """Such a transaction's index entry, here and in what a fetch or a file says of it."""
+    if request["op"] == "files":
+        rest = [{k: v for k, v in side.items() if not k.endswith("_txnindex")}
+                for side in (kafka, oncelog)]
+        return tuple(rest) if memory.has_begun_below and rest != [kafka, oncelog] else None
+    field = "entries" if request["op"] == "aborted_index" else "aborted"
+    if not kafka.get(field) or kafka[field] == oncelog.get(field) or not memory.was_reloaded:
+        return None
+    if oncelog.get(field) is None:
+        return None
+    start = memory.log_start()
+    begun = {each["pid"] for each in kafka[field] if each["first"] < start}
+    if not begun:
+        return None
+    memory.has_begun_below = True
+    kept = [[each for each in side[field] if each["pid"] not in begun] for side in (kafka, oncelog)]
+    return tuple({**side, field: each} for side, each in zip((kafka, oncelog), kept))
 
 
 def emptied_segment(memory, request, kafka, oncelog):
@@ -152,10 +202,19 @@ def watermark_inside(memory, request, kafka, oncelog):
 
 
 def refused_log_start(memory, request, kafka, oncelog):
-    if "leader_log_start" in request and kafka.get("error") == oncelog.get("error", ""):
+    if "leader_log_start" in request and "error" in kafka and "error" in oncelog:
         if memory.kafka.ask({"op": "state"}) != memory.oncelog.ask({"op": "state"}):
             raise Diverged
+        return kafka, kafka
     return None
+
+
+def recovery_point_inside(memory, request, kafka, oncelog):
+    ends = [each["last"] + 1 for each in memory.oncelog.ask({"op": "batches"})["batches"]]
+    point = oncelog.get("recovery_point")
+    if point is None or point > kafka.get("recovery_point", -1) or point != max(ends, default=point):
+        return None
+    return kafka, kafka
 
 
 def index_of_reopened_segment(memory, request, kafka, oncelog):
@@ -220,7 +279,13 @@ PERMITTED = [
               ("crash",), watermark_after_crash),
     Permitted("unreplicated transactions after a reload", "design 9, semantics Q20",
               "which completed transactions are still unreplicated a reload may forget",
-              ("restart", "crash"), unreplicated_after_reload),
+              ("restart", "crash", "hw"), unreplicated_after_reload),
+    Permitted("aborted transactions behind the data", "semantics 9.4",
+              "how far behind a fetch's data transactions are named depends on the sparse index",
+              ("read",), later_aborted),
+    Permitted("transaction begun below the log start", "design 5, semantics 21.7",
+              "where a crash lost its index entry, it is made of the batches that are left",
+              ("aborted_index", "read", "files"), begun_below_start),
     Permitted("emptied segment", "semantics 12.4",
               "a segment that compaction emptied hides later records from Kafka's lookup by time",
               ("list_offsets",), emptied_segment),
@@ -233,8 +298,12 @@ PERMITTED = [
                "crash", "roll", "retention", "truncate", "truncate_fully", "compact"),
               watermark_inside),
     Permitted("refused log start", "design 9",
-              "a follower's append that is refused for its log start leaves no batch here",
+              "a follower's append that is refused for its log start leaves no batch here, and is"
+              " refused for that first",
               ("append_follower",), refused_log_start),
+    Permitted("recovery point inside a batch", "design 3",
+              "behind a truncation inside a batch it is the end of the last batch that is left",
+              ("flush",), recovery_point_inside),
     Permitted("no roll for what is not stored", "design 9, semantics Q6",
               "Kafka rolls before it asks whether the batch is a duplicate or to be refused",
               APPENDS, needless_roll),

@@ -55,6 +55,7 @@ class Generator:
             self.bounds = [each for each in self.bounds if each < view["end"] // 2]
         known = {view["end"], view["log_start"], *view["segments"], answer.get("base", 0)}
         self.bounds = sorted(known | {each for each in self.bounds if each <= view["end"]})[-60:]
+        self.leader_epoch = view["leader_epoch"]
         if "error" in answer:
             return
         op = request["op"]
@@ -69,7 +70,7 @@ class Generator:
             if request["epoch"] != producer.epoch:
                 producer.epoch, producer.sequence, producer.sent = request["epoch"], 0, []
         if op == "assign_epoch":
-            self.epoch = self.leader_epoch = request["epoch"]
+            self.epoch = request["epoch"]
 
     # --- what is appended ---
 
