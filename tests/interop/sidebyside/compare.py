@@ -57,7 +57,7 @@ class Pair:
 
     def run_seed(self, seed):
         """The requests of a new history, and the difference that ended it, if one did."""
-        generator = Generator(seed)
+        generator = Generator(seed, self.kafka.encode)
         self.begin()
         history = [generator.opening()]
         while True:
@@ -146,6 +146,7 @@ class Pair:
 
     def in_bytes(self, request):
         """The same compressed bytes for both sides, which have not the same compressors."""
+        request = {key: value for key, value in request.items() if key != "top"}
         if request.get("codec", "none") == "none" or request["op"] == "append_raw":
             return request
         raw = {"hex": self.kafka.encode(request)}

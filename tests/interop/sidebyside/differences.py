@@ -69,11 +69,13 @@ class Memory:
         bases = {each["base"] for each in batches}
         return offset in bases | {self.oncelog.ask({"op": "state"})["end"]}
 
-    def has_emptied_segment(self):
+    def has_emptied(self):
+        """Whether compaction left a segment or a batch without records."""
         batches = self.oncelog.ask({"op": "batches"})["batches"]
         segments = self.oncelog.ask({"op": "state"})["segments"]
-        return any(not any(base <= each["base"] < following for each in batches)
-                   for base, following in zip(segments, segments[1:]))
+        return any(each["count"] == 0 for each in batches) or any(
+            not any(base <= each["base"] < following for each in batches)
+            for base, following in zip(segments, segments[1:]))
 
 
 def batch_key(request):
@@ -120,6 +122,12 @@ def outlived_producers(memory, request, kafka, oncelog):
 def without_outlived(memory, answer):
     kept = [each for each in answer["producers"] if each["pid"] not in memory.outlived]
     return {**answer, "producers": kept}
+
+
+def compacts_outlived(memory, request, kafka, oncelog):
+    if memory.outlived and kafka.get("compacted"):
+        raise Diverged
+    return None
 
 
 def expired_outlived(memory, request, kafka, oncelog):
@@ -172,8 +180,8 @@ def begun_below_start(memory, request, kafka, oncelog):
     return tuple({**side, field: each} for side, each in zip((kafka, oncelog), kept))
 
 
-def emptied_segment(memory, request, kafka, oncelog):
-    if kafka.get("offset") == -1 and oncelog.get("offset", -1) >= 0 and memory.has_emptied_segment():
+def emptied_by_compaction(memory, request, kafka, oncelog):
+    if kafka.get("offset") == -1 and oncelog.get("offset", -1) >= 0 and memory.has_emptied():
         return kafka, kafka
     return None
 
@@ -265,6 +273,9 @@ PERMITTED = [
     Permitted("window of five", "design 1.2, 9",
               "after a reload Kafka knows one batch of a producer, oncelog the last five",
               ("append",), window_of_five),
+    Permitted("outlived producers are active", "design 1.2, semantics 23.3.4",
+              "compaction keeps an empty batch for a producer that Kafka has forgotten",
+              ("compact",), compacts_outlived),
     Permitted("time of a duplicate", "design 9, semantics Q9",
               "after a reload Kafka answers a duplicate with the producer's last timestamp",
               ("append",), time_of_duplicate),
@@ -286,9 +297,9 @@ PERMITTED = [
     Permitted("transaction begun below the log start", "design 5, semantics 21.7",
               "where a crash lost its index entry, it is made of the batches that are left",
               ("aborted_index", "read", "files"), begun_below_start),
-    Permitted("emptied segment", "semantics 12.4",
-              "a segment that compaction emptied hides later records from Kafka's lookup by time",
-              ("list_offsets",), emptied_segment),
+    Permitted("emptied by compaction", "semantics 12.4",
+              "a segment or batch without records hides others from Kafka's lookup by time",
+              ("list_offsets",), emptied_by_compaction),
     Permitted("maximum below the log start", "design 9, semantics Q18",
               "the lookup of the largest timestamp looks at deleted records in Kafka",
               ("list_offsets",), deleted_maximum),

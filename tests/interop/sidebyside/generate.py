@@ -25,8 +25,10 @@ class Producer:
 
 
 class Generator:
-    def __init__(self, seed):
+    def __init__(self, seed, encode):
+        """`encode` gives the bytes, as hex, of the batch that a request would append."""
         self.rng = random.Random(seed)
+        self.encode = encode
         self.theme = self.rng.choice(list(topics.THEMES))
         self.config = topics.random_config(self.rng, self.theme)
         self.weights = topics.weights(self.theme, self.config)
@@ -43,7 +45,7 @@ class Generator:
         names = list(self.weights)
         name = self.rng.choices(names, [self.weights[each] for each in names])[0]
         request = getattr(self, name)()
-        if request["op"] in ("append", "marker") and self.leader_epoch < self.epoch:
+        if request["op"] in ("append", "append_raw", "marker") and self.leader_epoch < self.epoch:
             # A leader has a later epoch than any it has followed.
             return {"op": "assign_epoch", "epoch": self.epoch + 1}
         return request
@@ -58,6 +60,9 @@ class Generator:
         self.leader_epoch = view["leader_epoch"]
         if "error" in answer:
             return
+        self.learn_append(request, answer)
+
+    def learn_append(self, request, answer):
         op = request["op"]
         if op in ("append", "append_follower") and "pid" in request and "seq" in request:
             producer = self.producers[request["pid"]]
@@ -175,6 +180,39 @@ class Generator:
                 request["leader_log_start"] = min(request["leader_hw"], self.bound())
         self.epoch = max(self.epoch, request["batch_epoch"])
         return request
+
+    def append_many(self):
+        """A leader's answer to a follower's fetch: several batches, with gaps as compaction leaves."""
+        hexes, base = [], self.view["end"]
+        for _ in range(self.rng.choice([2, 2, 3, 4])):
+            part = self.append_follower()
+            part.pop("leader_hw", None), part.pop("leader_log_start", None), part.pop("codec", None)
+            part["base"] = base = base + self.rng.choice([0] * 12 + [1, 5])
+            hexes.append(self.encode(part))
+            self.learn_append(part, {})
+            base += 1 if "marker" in part else part.get("n") or len(part["records"])
+        return {"op": "append_follower", "hex": "".join(hexes), "top": self.epoch}
+
+    def append_raw(self):
+        """Bytes as no client of Kafka's would send them, or fine ones."""
+        rng = self.rng
+        data = self.encode(rng.choice([self.append_plain, self.append_next, self.append_txn])())
+        kind = rng.choice(["fine", "two", "tail", "flip", "cut", "offset", "nothing"])
+        if kind == "two":
+            data += self.encode(self.append_next())
+        elif kind == "tail":
+            data += rng.choice(["00", "00" * 20, data[:rng.randrange(2, 120) * 2]])
+        elif kind == "flip":
+            at = rng.randrange(0, len(data), 2)
+            data = data[:at] + f"{int(data[at:at + 2], 16) ^ 1 << rng.randrange(8):02x}" + data[at + 2:]
+        elif kind == "cut":
+            data = data[:rng.randrange(0, len(data), 2)]
+        elif kind == "offset":
+            data = "0000000000000005" + data[16:]
+        elif kind == "nothing":
+            data = ""
+        origin = {"origin": "coordinator"} if self.chance(0.2) else {}
+        return {"op": "append_raw", "hex": data, **origin}
 
     # --- what moves or removes ---
 

@@ -13,9 +13,30 @@ def forgotten_by_truncation(memory, request, kafka, oncelog):
     return None
 
 
+def nothing_behind_the_last_batch(memory, request, kafka, oncelog):
+    is_empty = kafka.get("batches") == [] and kafka.get("aborted", 1) is None
+    return (kafka, kafka) if is_empty and oncelog == {**kafka, "aborted": []} else None
+
+
+def emptied_below_start(memory, request, kafka, oncelog):
+    theirs, ours = kafka.get("segments"), oncelog.get("segments")
+    if not theirs or not ours or ours[-len(theirs):] != theirs or len(ours) == len(theirs):
+        return None
+    if memory.oncelog.ask({"op": "batches"})["batches"]:
+        return None
+    raise Diverged
+
+
+def empty_active_segment(memory, request, kafka, oncelog):
+    theirs, ours = kafka.get("segments"), oncelog.get("segments")
+    if theirs and ours and theirs == ours + [kafka["end"]]:
+        raise Diverged
+    return None
+
+
 def epoch_went_back(memory, request, kafka, oncelog):
     if request["op"] == "append_follower":
-        epoch = request.get("batch_epoch", 0)
+        epoch = request.get("top", request.get("batch_epoch", 0))  # "top": the latest in the hex
     elif request["op"] == "assign_epoch":
         epoch = memory.leader_epoch = request["epoch"]
     else:
@@ -36,4 +57,16 @@ KNOWN = [
               "the producer-state checkpoint that compaction leaves lies above the cut, and of what"
               " compaction took away a replay finds nothing; Kafka has a snapshot at each segment",
               ("truncate",), forgotten_by_truncation),
+    Permitted("no list of aborted transactions behind the last batch", "semantics 9.6",
+              "a committed read between the last batch and an end that a truncation left has an empty"
+              " list here and null in Kafka, which mean the same to a consumer",
+              ("read",), nothing_behind_the_last_batch),
+    Permitted("an empty segment below the log start", "semantics 21.10",
+              "where a crash finds no batch at or above the log start Kafka removes the empty segments"
+              " below it, oncelog keeps them",
+              ("crash",), emptied_below_start),
+    Permitted("a roll of an empty segment", "semantics 17.4",
+              "a truncation inside its first batch empties the active segment and leaves a later end;"
+              " Kafka rolls it, oncelog does not",
+              ("roll",), empty_active_segment),
 ]

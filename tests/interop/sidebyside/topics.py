@@ -21,6 +21,10 @@ THEMES = {
     "recovery": {"append_next": 14, "append_txn": 8, "marker": 6, "append_again": 4, "reopen": 8,
                  "hw": 5, "flush": 3, "roll": 3, "truncate": 3, "clock": 2, "delete_records": 2,
                  **_LOOKS},
+    "replica": {"append_many": 16, "append_follower": 8, "hw": 3, "truncate": 3, "reopen": 3,
+                "roll": 1, "flush": 1, "assign_epoch": 1, **_LOOKS, "epoch_end": 4},
+    "raw": {"append_raw": 20, "append_next": 8, "append_plain": 4, "marker": 3, "hw": 3,
+            "reopen": 2, "roll": 1, **_LOOKS},
     "expiry": {"append_next": 14, "append_txn": 5, "marker": 3, "clock": 8, "expire": 6,
                "reopen": 3, "hw": 4, "roll": 1, "append_again": 3, **_LOOKS},
 }
