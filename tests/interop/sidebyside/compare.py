@@ -146,7 +146,7 @@ class Pair:
 
     def in_bytes(self, request):
         """The same compressed bytes for both sides, which have not the same compressors."""
-        request = {key: value for key, value in request.items() if key != "top"}
+        request = {key: value for key, value in request.items() if key != "parts"}
         if request.get("codec", "none") == "none" or request["op"] == "append_raw":
             return request
         raw = {"hex": self.kafka.encode(request)}

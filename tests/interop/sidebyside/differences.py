@@ -17,10 +17,11 @@ class Memory:
     def __init__(self, kafka, oncelog):
         self.kafka, self.oncelog = kafka, oncelog
         self.stored = {}  # (pid, epoch, seq, count) -> base offset
-        self.was_reloaded = self.was_compacted = False
+        self.was_reloaded = self.was_compacted = self.was_truncated = False
         self.first_seen = {}  # producer id -> least offset and time of what it did
         self.outlived = set()  # ids of producers that Kafka has forgotten once
         self.expiration_ms = 86_400_000
+        self.index_bytes = 10_485_760
         self.leader_epoch = self.epoch_max = 0
         self.has_begun_below = False  # whether a transaction did, below the log start
 
@@ -30,15 +31,21 @@ class Memory:
         if request["op"] in ("restart", "crash"):
             epochs = self.kafka.ask({"op": "epochs"}).get("epochs", [])
             self.leader_epoch = epochs[-1][0] if epochs else 0
+        self.was_truncated |= request["op"] == "truncate"
         config = request.get("config", {})
+        self.index_bytes = config.get("segment.index.bytes", self.index_bytes)
         self.expiration_ms = config.get("producer.id.expiration.ms", self.expiration_ms)
         self.was_compacted |= bool(kafka.get("compacted"))
-        offset = kafka.get("base", kafka.get("offset", request.get("base")))
-        if "pid" in request and "error" not in kafka and offset is not None:
+        for part in request.get("parts", [request]):
+            self.note_batch(part, kafka)
+
+    def note_batch(self, request, answer):
+        offset = answer.get("base", answer.get("offset", request.get("base")))
+        if "pid" in request and "error" not in answer and offset is not None:
             times = [each["ts"] for each in request.get("records", []) if "ts" in each]
             self.see(request["pid"], offset, min([self.kafka.now, *times]))
-        if "pid" in request and "seq" in request and "base" in kafka:
-            self.stored[batch_key(request)] = kafka["base"]
+        if "pid" in request and "seq" in request and "base" in answer:
+            self.stored[batch_key(request)] = answer["base"]
 
     def is_expired(self, producer):
         return self.kafka.now - producer["timestamp"] >= self.expiration_ms

@@ -183,15 +183,16 @@ class Generator:
 
     def append_many(self):
         """A leader's answer to a follower's fetch: several batches, with gaps as compaction leaves."""
-        hexes, base = [], self.view["end"]
+        hexes, parts, base = [], [], self.view["end"]
         for _ in range(self.rng.choice([2, 2, 3, 4])):
             part = self.append_follower()
             part.pop("leader_hw", None), part.pop("leader_log_start", None), part.pop("codec", None)
             part["base"] = base = base + self.rng.choice([0] * 12 + [1, 5])
             hexes.append(self.encode(part))
+            parts.append(part)
             self.learn_append(part, {})
             base += 1 if "marker" in part else part.get("n") or len(part["records"])
-        return {"op": "append_follower", "hex": "".join(hexes), "top": self.epoch}
+        return {"op": "append_follower", "hex": "".join(hexes), "parts": parts}
 
     def append_raw(self):
         """Bytes as no client of Kafka's would send them, or fine ones."""

@@ -34,9 +34,32 @@ def empty_active_segment(memory, request, kafka, oncelog):
     return None
 
 
+def rebuilt_coordinator_batch(memory, request, kafka, oncelog):
+    is_moved = request.get("origin") == "coordinator" and not request["hex"].startswith("0" * 16)
+    if is_moved and kafka.get("error") == "UNKNOWN_SERVER_ERROR" and "base" in oncelog:
+        raise Diverged
+    return None
+
+
+def largest_time_behind_truncation(memory, request, kafka, oncelog):
+    if not memory.was_truncated or kafka.get("offset") == oncelog.get("offset"):
+        return None
+    records = memory.oncelog.ask({"op": "records"})["records"]
+    times = {each["offset"]: each["ts"] for each in records}
+    is_found = times.get(oncelog.get("offset"), oncelog.get("timestamp")) == oncelog["timestamp"]
+    return (kafka, kafka) if kafka.get("offset") == -1 and is_found else None
+
+
+def full_index_in_a_set(memory, request, kafka, oncelog):
+    if "hex" in request and kafka.get("error") == "UNKNOWN_SERVER_ERROR" and "end" in oncelog:
+        if memory.index_bytes < 1000:
+            raise Diverged
+    return None
+
+
 def epoch_went_back(memory, request, kafka, oncelog):
     if request["op"] == "append_follower":
-        epoch = request.get("top", request.get("batch_epoch", 0))  # "top": the latest in the hex
+        epoch = request.get("parts", [request])[-1].get("batch_epoch", 0)
     elif request["op"] == "assign_epoch":
         epoch = memory.leader_epoch = request["epoch"]
     else:
@@ -69,4 +92,13 @@ KNOWN = [
               "a truncation inside its first batch empties the active segment and leaves a later end;"
               " Kafka rolls it, oncelog does not",
               ("roll",), empty_active_segment),
+    Permitted("a compressed coordinator batch with a base offset", "semantics 2.10",
+              "Kafka wants to rebuild it and fails with an internal error, oncelog stores it",
+              ("append_raw",), rebuilt_coordinator_batch),
+    Permitted("the largest time behind a truncation", "semantics 12.4, 12.5",
+              "Kafka loses the largest time of a segment that was cut before it was asked for it",
+              ("list_offsets",), largest_time_behind_truncation),
+    Permitted("an index that is full inside a set", "semantics 17.1",
+              "Kafka stores the batches and then fails, oncelog stores them without an entry",
+              ("append_follower",), full_index_in_a_set),
 ]
