@@ -21,8 +21,7 @@ public final class Judge {
              read LOG_DIR [PARTITION]       open as a broker does, print what Kafka finds, close
              continue LOG_DIR [PARTITION]   the same, then go on where each producer stopped
              compact LOG_DIR [PARTITION]    the same as read, behind one round of Kafka's cleaner
-             check DIR                      golden directories against their expected.json
-             shell DIR                      one partition of Kafka's, driven by JSON lines""";
+             check DIR                      golden directories against their expected.json""";
   private static final int EXIT_FAILED = 1;
   private static final int EXIT_USAGE = 2;
 
@@ -61,7 +60,6 @@ public final class Judge {
       case "continue" -> goOn(path, partition);
       case "compact" -> compact(path, partition);
       case "write" -> write(onePath ? path : refuse());
-      case "shell" -> new Shell(onePath ? path : refuse()).run(System.in, System.out);
       case "check" -> check(onePath ? path : refuse());
       default -> refuse();
     }

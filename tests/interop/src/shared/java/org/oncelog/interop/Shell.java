@@ -24,7 +24,7 @@ import org.apache.kafka.storage.internals.log.RecordValidationException;
  * the partition as the end of the process would, and {@code begin} names the next store directory
  * and sets the clock back.
  */
-final class Shell {
+public final class Shell {
   private static final ObjectMapper MAPPER = new ObjectMapper();
   private static final int DAY_MS = 86_400_000;
   private static final String EXPIRATION_CONFIG = "producer.id.expiration.ms";
@@ -35,11 +35,15 @@ final class Shell {
   private int leaderEpoch;
   private boolean watermarkFollowsEnd;
 
-  Shell(Path store) {
+  private Shell(Path store) {
     this.store = store;
   }
 
-  void run(InputStream in, OutputStream out) throws IOException {
+  public static void main(String[] args) throws IOException {
+    new Shell(Path.of(args[0])).run(System.in, System.out);
+  }
+
+  private void run(InputStream in, OutputStream out) throws IOException {
     var lines = new BufferedReader(new InputStreamReader(in, StandardCharsets.UTF_8));
     for (String line = lines.readLine(); line != null; line = lines.readLine()) {
       out.write(MAPPER.writeValueAsBytes(answer(line)));
