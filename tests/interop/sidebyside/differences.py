@@ -23,7 +23,7 @@ class Memory:
         self.expiration_ms = 86_400_000
         self.index_bytes = 10_485_760
         self.leader_epoch = self.epoch_max = 0
-        self.has_begun_below = False  # whether a transaction did, below the log start
+        self.has_other_index = False  # entries of the transaction index that may differ do
 
     def note(self, request, kafka, oncelog):
         if request["op"] in RELOADS:
@@ -91,9 +91,13 @@ def batch_key(request):
 
 
 def window_of_five(memory, request, kafka, oncelog):
-    is_retry = (kafka.get("error") == "OUT_OF_ORDER_SEQUENCE_NUMBER" and oncelog.get("duplicate")
-                and memory.stored.get(batch_key(request)) == oncelog["base"])
-    return (kafka, kafka) if is_retry and memory.was_reloaded else None
+    if not memory.was_reloaded or not oncelog.get("duplicate"):
+        return None
+    if kafka.get("error") == "OUT_OF_ORDER_SEQUENCE_NUMBER":
+        is_retry = memory.stored.get(batch_key(request)) == oncelog["base"]
+        return (kafka, kafka) if is_retry else None
+    is_older_copy = kafka.get("duplicate") and oncelog["base"] < kafka["base"]
+    return (kafka, kafka) if is_older_copy else None  # a coordinator may store one twice
 
 
 def time_of_duplicate(memory, request, kafka, oncelog):
@@ -144,16 +148,25 @@ def expired_outlived(memory, request, kafka, oncelog):
 
 
 def unreplicated_after_reload(memory, request, kafka, oncelog):
-    if request["op"] == "hw" and "after" not in request:
+    """Once the watermark is at the end, which replicates those markers, both say the same again."""
+    if kafka == oncelog or not (memory.was_reloaded or request["op"] in RELOADS):
         return None
-    if "error" in kafka or "error" in oncelog or kafka["hw"] != oncelog["hw"]:
-        return None
-    if not oncelog["lso"] < kafka["lso"]:
-        return None
-    for side in (memory.kafka, memory.oncelog):  # which replicates those markers
-        side.ask({"op": "hw", "to": "end"})
     theirs, ours = (side.ask({"op": "state"}) for side in (memory.kafka, memory.oncelog))
-    return {**kafka, "after": theirs}, {**oncelog, "lso": kafka["lso"], "after": ours}
+    if "error" in theirs or theirs["hw"] != ours["hw"] or ours["lso"] >= theirs["lso"]:
+        return None
+    for side in (memory.kafka, memory.oncelog):
+        side.ask({"op": "hw", "to": "end"})
+    if request["op"] in ("read", "consume", "list_offsets"):
+        return tuple({key: value for key, value in side.ask(request).items() if key != "message"}
+                     for side in (memory.kafka, memory.oncelog))
+    after = [side.ask({"op": "state"}) for side in (memory.kafka, memory.oncelog)]
+    return tuple({**side, "lso": after[0]["lso"], "after": each}
+                 for side, each in zip((kafka, oncelog), after))
+
+
+def other_magic(memory, request, kafka, oncelog):
+    is_other = len(request["hex"]) >= 34 and request["hex"][32:34] != "02"
+    return (kafka, kafka) if is_other and "error" in kafka and "error" in oncelog else None
 
 
 def later_aborted(memory, request, kafka, oncelog):
@@ -172,19 +185,30 @@ def begun_below_start(memory, request, kafka, oncelog):
     if request["op"] == "files":
         rest = [{k: v for k, v in side.items() if not k.endswith("_txnindex")}
                 for side in (kafka, oncelog)]
-        return tuple(rest) if memory.has_begun_below and rest != [kafka, oncelog] else None
+        return tuple(rest) if memory.has_other_index and rest != [kafka, oncelog] else None
     field = "entries" if request["op"] == "aborted_index" else "aborted"
-    if not kafka.get(field) or kafka[field] == oncelog.get(field) or not memory.was_reloaded:
+    if not memory.was_reloaded or kafka.get(field) == oncelog.get(field):
         return None
-    if oncelog.get(field) is None:
+    if None in (kafka.get(field), oncelog.get(field)):
         return None
     start = memory.log_start()
-    begun = {each["pid"] for each in kafka[field] if each["first"] < start}
+    begun = {each["pid"] for each in kafka[field] + oncelog[field] if each["first"] < start}
     if not begun:
         return None
-    memory.has_begun_below = True
+    memory.has_other_index = True
     kept = [[each for each in side[field] if each["pid"] not in begun] for side in (kafka, oncelog)]
     return tuple({**side, field: each} for side, each in zip((kafka, oncelog), kept))
+
+
+def later_stable_offset(memory, request, kafka, oncelog):
+    theirs, ours = kafka.get("entries", []), oncelog.get("entries", [])
+    if not memory.was_reloaded or theirs == ours or len(theirs) != len(ours):
+        return None
+    if any(their["lso"] > our["lso"] for their, our in zip(theirs, ours)):
+        return None
+    memory.has_other_index = True
+    return kafka, {**oncelog, "entries": [{**our, "lso": their["lso"]}
+                                          for their, our in zip(theirs, ours)]}
 
 
 def emptied_by_compaction(memory, request, kafka, oncelog):
@@ -226,8 +250,9 @@ def refused_log_start(memory, request, kafka, oncelog):
 
 def recovery_point_inside(memory, request, kafka, oncelog):
     ends = [each["last"] + 1 for each in memory.oncelog.ask({"op": "batches"})["batches"]]
-    point = oncelog.get("recovery_point")
-    if point is None or point > kafka.get("recovery_point", -1) or point != max(ends, default=point):
+    field = "offset" if request["op"] == "checkpoint" else "recovery_point"
+    point = oncelog.get(field)
+    if point is None or point > kafka.get(field, -1) or point != max(ends, default=point):
         return None
     return kafka, kafka
 
@@ -297,13 +322,20 @@ PERMITTED = [
               ("crash",), watermark_after_crash),
     Permitted("unreplicated transactions after a reload", "design 9, semantics Q20",
               "which completed transactions are still unreplicated a reload may forget",
-              ("restart", "crash", "hw"), unreplicated_after_reload),
+              ("read", "consume", "list_offsets", "state", "hw", "append_follower", "roll",
+               "retention", "compact", *RELOADS), unreplicated_after_reload),
+    Permitted("another magic", "semantics 1.5",
+              "Kafka refuses it above its log, which says something else of such bytes",
+              ("append_raw",), other_magic),
     Permitted("aborted transactions behind the data", "semantics 9.4",
               "how far behind a fetch's data transactions are named depends on the sparse index",
               ("read",), later_aborted),
     Permitted("transaction begun below the log start", "design 5, semantics 21.7",
               "where a crash lost its index entry, it is made of the batches that are left",
               ("aborted_index", "read", "files"), begun_below_start),
+    Permitted("stable offset of a set's transactions", "semantics 9.3",
+              "the index entry knows transactions that began in the same set, or not once it is rebuilt",
+              ("aborted_index",), later_stable_offset),
     Permitted("emptied by compaction", "semantics 12.4",
               "a segment or batch without records hides others from Kafka's lookup by time",
               ("list_offsets",), emptied_by_compaction),
@@ -320,8 +352,9 @@ PERMITTED = [
               " refused for that first",
               ("append_follower",), refused_log_start),
     Permitted("recovery point inside a batch", "design 3",
-              "behind a truncation inside a batch it is the end of the last batch that is left",
-              ("flush",), recovery_point_inside),
+              "behind a truncation inside a batch it is the end of the last batch that is left; so is"
+              " the offset of a checkpoint",
+              ("flush", "checkpoint"), recovery_point_inside),
     Permitted("no roll for what is not stored", "design 9, semantics Q6",
               "Kafka rolls before it asks whether the batch is a duplicate or to be refused",
               APPENDS, needless_roll),
@@ -342,5 +375,7 @@ def comparable_files(files):
             if data or name.endswith(".log"):
                 kept[name.replace(".", "_")] = data.hex()
         elif name == "leader-epoch-checkpoint":
-            kept[name] = data.decode()
+            entries = data.decode().splitlines()[2:]  # none are as good as no file
+            if entries:
+                kept[name] = entries
     return kept
