@@ -22,7 +22,8 @@ def emptied_below_start(memory, request, kafka, oncelog):
     theirs, ours = kafka.get("segments"), oncelog.get("segments")
     if not theirs or not ours or ours[-len(theirs):] != theirs or len(ours) == len(theirs):
         return None
-    if memory.oncelog.ask({"op": "batches"})["batches"]:
+    batches = memory.oncelog.ask({"op": "batches"})["batches"]
+    if any(each["last"] >= kafka["log_start"] for each in batches):
         return None
     raise Diverged
 
@@ -84,9 +85,9 @@ KNOWN = [
               "a committed read between the last batch and an end that a truncation left has an empty"
               " list here and null in Kafka, which mean the same to a consumer",
               ("read",), nothing_behind_the_last_batch),
-    Permitted("an empty segment below the log start", "semantics 21.10",
-              "where a crash finds no batch at or above the log start Kafka removes the empty segments"
-              " below it, oncelog keeps them",
+    Permitted("a segment below the log start", "semantics 21.10",
+              "where a crash finds no batch at or above the log start Kafka removes the segments below"
+              " it, oncelog keeps them",
               ("crash",), emptied_below_start),
     Permitted("a roll of an empty segment", "semantics 17.4",
               "a truncation inside its first batch empties the active segment and leaves a later end;"
