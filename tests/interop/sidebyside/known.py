@@ -71,12 +71,26 @@ def epoch_went_back(memory, request, kafka, oncelog):
     return None
 
 
+def epochs_of_recovered_batches(memory, request, kafka, oncelog):
+    theirs, ours = (side.ask({"op": "epochs"}) for side in (memory.kafka, memory.oncelog))
+    if "error" in theirs or "error" in ours:
+        return None
+    is_part = all(each in theirs["epochs"] for each in ours["epochs"])
+    if theirs != ours and is_part:
+        raise Diverged
+    return None
+
+
 KNOWN = [
     Permitted("a leader epoch that goes back", "semantics 14.2, 14.7",
               "an older epoch erases newer ones from the cache; after a crash Kafka's recovery finds"
               " them in the batches again, oncelog takes epochs of batches behind the cache's end only",
               ("append", "append_raw", "marker", "append_follower", "assign_epoch"),
               epoch_went_back),
+    Permitted("epochs of recovered batches", "semantics 14.7",
+              "a truncation to the log start empties the cache; after a crash Kafka finds the epoch of"
+              " the batches that lie below in the segment, oncelog looks behind the recovery point only",
+              ("crash",), epochs_of_recovered_batches),
     Permitted("truncation below the watermark of a compacted log", "design 5, 1.2",
               "the producer-state checkpoint that compaction leaves lies above the cut, and of what"
               " compaction took away a replay finds nothing; Kafka has a snapshot at each segment",
