@@ -274,8 +274,10 @@ def needless_roll(memory, request, kafka, oncelog):
     if "error" not in kafka and not kafka.get("duplicate"):
         return None
     theirs, ours = (side.ask({"op": "state"}) for side in (memory.kafka, memory.oncelog))
-    if theirs["segments"] != ours["segments"] + [theirs["end"]] or theirs["end"] != ours["end"]:
+    if theirs["segments"][:-1] != ours["segments"] or theirs["end"] != ours["end"]:
         return None
+    if theirs["segments"][-1] > theirs["end"]:
+        raise Diverged  # nor will it take a batch before there
     memory.oncelog.ask({"op": "roll"})
     return kafka, oncelog
 
