@@ -1,5 +1,5 @@
-"""What may differ between oncelog and Kafka, and why: the table PERMITTED at the end. Each entry says
-for some requests under which condition two answers count as equal; all else is a finding."""
+"""What may differ between oncelog and Kafka, and why: the table PERMITTED at the end. Each entry
+says for some requests under which condition two answers count as equal; all else is a finding."""
 import dataclasses
 import typing
 
@@ -316,7 +316,8 @@ PERMITTED = [
               "after a reload Kafka answers a duplicate with the producer's last timestamp",
               ("append",), time_of_duplicate),
     Permitted("producers outlive their data", "design 1.2, 9",
-              "a reload makes Kafka forget what producers did below the log start, and expired ones",
+              "a reload makes Kafka forget what producers did below the log start, and those that"
+              " are expired",
               ("producers", *RELOADS, *APPENDS), outlived_producers),
     Permitted("they expire, too", "design 5",
               "a producer that Kafka has forgotten is expired by oncelog only, or at another time",
@@ -338,7 +339,7 @@ PERMITTED = [
               "where a crash lost its index entry, it is made of the batches that are left",
               ("aborted_index", "read", "files"), begun_below_start),
     Permitted("stable offset of a set's transactions", "semantics 9.3",
-              "the index entry knows transactions that began in the same set, or not once it is rebuilt",
+              "an index entry knows transactions that began in its set, or not once it is rebuilt",
               ("aborted_index",), later_stable_offset),
     Permitted("emptied by compaction", "semantics 12.4",
               "a segment or batch without records hides others from Kafka's lookup by time",
@@ -356,8 +357,8 @@ PERMITTED = [
               " refused for that first",
               ("append_follower",), refused_log_start),
     Permitted("recovery point inside a batch", "design 3",
-              "behind a truncation inside a batch it is the end of the last batch that is left; so is"
-              " the offset of a checkpoint",
+              "behind a truncation inside a batch it is the end of the last batch that is left; so"
+              " is the offset of a checkpoint",
               ("flush", "checkpoint"), recovery_point_inside),
     Permitted("no roll for what is not stored", "design 9, semantics Q6",
               "Kafka rolls before it asks whether the batch is a duplicate or to be refused",
@@ -366,7 +367,7 @@ PERMITTED = [
               "Kafka notes a batch's leader epoch before it may refuse the batch",
               APPENDS, needless_epoch),
     Permitted("index of a reopened segment", "design 3",
-              "a reopened segment goes on counting bytes to the next index entry; Kafka begins at 0",
+              "a reopened segment goes on counting bytes to its next entry; Kafka begins at 0",
               ("files",), index_of_reopened_segment),
 ]
 

@@ -96,7 +96,8 @@ class Generator:
         if self.chance(0.98 if is_compacted else 0.4):
             record["k"] = "k" + str(rng.randrange(5))
         if self.chance(0.75):
-            record["v"] = rng.choice(["", "v", "value", "x" * 50, "y" * rng.randrange(200), "ä→🙂"])
+            record["v"] = rng.choice(["", "v", "value", "x" * 50, "y" * rng.randrange(200),
+                                      "ä→🙂"])
         elif self.chance(0.5):
             record["v"] = None
         if self.chance(0.1):
@@ -182,7 +183,7 @@ class Generator:
         return request
 
     def append_many(self):
-        """A leader's answer to a follower's fetch: several batches, with gaps as compaction leaves."""
+        """A leader's answer to a fetch: several batches, with gaps as compaction leaves them."""
         hexes, parts, base = [], [], self.view["end"]
         for _ in range(self.rng.choice([2, 2, 3, 4])):
             part = self.append_follower()
@@ -205,7 +206,8 @@ class Generator:
             data += rng.choice(["00", "00" * 20, data[:rng.randrange(2, 120) * 2]])
         elif kind == "flip":
             at = rng.randrange(0, len(data), 2)
-            data = data[:at] + f"{int(data[at:at + 2], 16) ^ 1 << rng.randrange(8):02x}" + data[at + 2:]
+            flipped = int(data[at:at + 2], 16) ^ 1 << rng.randrange(8)
+            data = f"{data[:at]}{flipped:02x}{data[at + 2:]}"
         elif kind == "cut":
             data = data[:rng.randrange(0, len(data), 2)]
         elif kind == "offset":
@@ -278,8 +280,9 @@ class Generator:
 
     def list_offsets(self):
         rng = self.rng
-        stamp = rng.choice([-1, -2, -3, 0, 1_700_000_000_000,
-                            1_700_000_000_000 + rng.choice([1, 10, 200, 1710, 5000, 10**7, -10**9])])
+        start = 1_700_000_000_000
+        near = start + rng.choice([1, 10, 200, 1710, 5000, 10**7, -10**9])
+        stamp = rng.choice([-1, -2, -3, 0, start, near])
         return {"op": "list_offsets", "timestamp": stamp, **self.isolation()}
 
     def epoch_end(self):

@@ -1,5 +1,5 @@
-"""Findings that stand: where oncelog answers something else than Kafka and nobody has decided that it
-may. Each has a history in ../histories; a mend takes its entry away."""
+"""Findings that stand: where oncelog answers something else than Kafka and nobody has decided that
+it may. Each has a history in ../histories; a mend takes its entry away."""
 from .differences import Diverged, Permitted
 
 
@@ -83,35 +83,39 @@ def epochs_of_recovered_batches(memory, request, kafka, oncelog):
 
 KNOWN = [
     Permitted("a leader epoch that goes back", "semantics 14.2, 14.7",
-              "an older epoch erases newer ones from the cache; after a crash Kafka's recovery finds"
-              " them in the batches again, oncelog takes epochs of batches behind the cache's end only",
+              "an older epoch erases newer ones from the cache; after a crash Kafka's recovery"
+              " finds them in the batches again, oncelog takes epochs of batches behind the"
+              " cache's end only",
               ("append", "append_raw", "marker", "append_follower", "assign_epoch"),
               epoch_went_back),
     Permitted("epochs of recovered batches", "semantics 14.7",
-              "a truncation to the log start empties the cache; after a crash Kafka finds the epoch of"
-              " the batches that lie below in the segment, oncelog looks behind the recovery point only",
+              "a truncation to the log start empties the cache; after a crash Kafka finds the"
+              " epoch of the batches that lie below in the segment, oncelog looks behind the"
+              " recovery point only",
               ("crash",), epochs_of_recovered_batches),
     Permitted("truncation below the watermark of a compacted log", "design 5, 1.2",
-              "the producer-state checkpoint that compaction leaves lies above the cut, and of what"
-              " compaction took away a replay finds nothing; Kafka has a snapshot at each segment",
+              "the producer-state checkpoint that compaction leaves lies above the cut, and of"
+              " what compaction took away a replay finds nothing; Kafka has a snapshot at each"
+              " segment",
               ("truncate",), forgotten_by_truncation),
     Permitted("no list of aborted transactions behind the last batch", "semantics 9.6",
-              "a committed read between the last batch and an end that a truncation left has an empty"
-              " list here and null in Kafka, which mean the same to a consumer",
+              "a committed read between the last batch and an end that a truncation left has an"
+              " empty list here and null in Kafka, which mean the same to a consumer",
               ("read",), nothing_behind_the_last_batch),
     Permitted("a segment below the log start", "semantics 21.10",
-              "where a crash finds no batch at or above the log start Kafka removes the segments below"
-              " it, oncelog keeps them",
+              "where a crash finds no batch at or above the log start Kafka removes the"
+              " segments below it, oncelog keeps them",
               ("crash",), emptied_below_start),
     Permitted("a roll of an empty segment", "semantics 17.4",
-              "a truncation inside its first batch empties the active segment and leaves a later end;"
-              " Kafka rolls it, oncelog does not",
+              "a truncation inside its first batch empties the active segment and leaves a"
+              " later end; Kafka rolls it, oncelog does not",
               ("roll",), empty_active_segment),
     Permitted("a compressed coordinator batch with a base offset", "semantics 2.10",
               "Kafka wants to rebuild it and fails with an internal error, oncelog stores it",
               ("append_raw",), rebuilt_coordinator_batch),
     Permitted("the largest time behind a truncation", "semantics 12.4, 12.5",
-              "Kafka loses the largest time of a segment that was cut before it was asked for it",
+              "Kafka loses the largest time of a segment that was cut before it was asked for"
+              " it",
               ("list_offsets",), largest_time_behind_truncation),
     Permitted("an index that is full inside a set", "semantics 17.1",
               "Kafka stores the batches and then fails, oncelog stores them without an entry",
