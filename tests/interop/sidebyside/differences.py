@@ -20,6 +20,7 @@ class Memory:
         self.was_reloaded = self.was_compacted = self.was_truncated = False
         self.first_seen = {}  # producer id -> least offset and time of what it did
         self.outlived = set()  # ids of producers that Kafka has forgotten once
+        self.epochs, self.wavering = {}, set()  # of producers; ids whose epoch went back in a set
         self.expiration_ms = 86_400_000
         self.index_bytes = 10_485_760
         self.leader_epoch = self.epoch_max = 0
@@ -36,14 +37,25 @@ class Memory:
         self.index_bytes = config.get("segment.index.bytes", self.index_bytes)
         self.expiration_ms = config.get("producer.id.expiration.ms", self.expiration_ms)
         self.was_compacted |= bool(kafka.get("compacted"))
+        self.note_wavering(request.get("parts", []))
         for part in request.get("parts", [request]):
             self.note_batch(part, kafka)
+
+    def note_wavering(self, parts):
+        """Producers whose epoch goes back among these batches, or behind what it was before."""
+        for part in parts:
+            if part["epoch"] < self.epochs.get(part["pid"], -1):
+                self.wavering.add(part["pid"])
+            self.epochs[part["pid"]] = part["epoch"]
 
     def note_batch(self, request, answer):
         offset = answer.get("base", answer.get("offset", request.get("base")))
         if "pid" in request and "error" not in answer and offset is not None:
             times = [each["ts"] for each in request.get("records", []) if "ts" in each]
             self.see(request["pid"], offset, min([self.kafka.now, *times]))
+            if "hex" not in request:
+                self.epochs[request["pid"]] = max(request["epoch"],
+                                                  self.epochs.get(request["pid"], -1))
         if "pid" in request and "seq" in request and "base" in answer:
             self.stored[batch_key(request)] = answer["base"]
 
@@ -314,7 +326,7 @@ PERMITTED = [
               ("compact",), compacts_outlived),
     Permitted("time of a duplicate", "design 9, semantics Q9",
               "after a reload Kafka answers a duplicate with the producer's last timestamp",
-              ("append",), time_of_duplicate),
+              ("append", "append_raw"), time_of_duplicate),
     Permitted("producers outlive their data", "design 1.2, 9",
               "a reload makes Kafka forget what producers did below the log start, and those that"
               " are expired",

@@ -37,7 +37,7 @@ def empty_active_segment(memory, request, kafka, oncelog):
 
 def rebuilt_coordinator_batch(memory, request, kafka, oncelog):
     is_moved = request.get("origin") == "coordinator" and not request["hex"].startswith("0" * 16)
-    if is_moved and kafka.get("error") == "UNKNOWN_SERVER_ERROR" and "base" in oncelog:
+    if is_moved and kafka.get("error") == "UNKNOWN_SERVER_ERROR" and kafka != oncelog:
         raise Diverged
     return None
 
@@ -54,6 +54,20 @@ def largest_time_behind_truncation(memory, request, kafka, oncelog):
 def full_index_in_a_set(memory, request, kafka, oncelog):
     if "hex" in request and kafka.get("error") == "UNKNOWN_SERVER_ERROR" and "end" in oncelog:
         if memory.index_bytes < 1000:
+            raise Diverged
+    return None
+
+
+def largest_time_of_none(memory, request, kafka, oncelog):
+    is_timeless = request["timestamp"] == -3 and kafka.get("timestamp") == -1
+    return (kafka, kafka) if is_timeless and oncelog.get("offset") == -1 else None
+
+
+def epoch_wavers_in_a_set(memory, request, kafka, oncelog):
+    if "producers" not in kafka or "producers" not in oncelog:
+        return None
+    for theirs, ours in memory.pairs_of(kafka, oncelog):
+        if theirs != ours and ours["pid"] in memory.wavering:
             raise Diverged
     return None
 
@@ -103,20 +117,27 @@ KNOWN = [
               " empty list here and null in Kafka, which mean the same to a consumer",
               ("read",), nothing_behind_the_last_batch),
     Permitted("a segment below the log start", "semantics 21.10",
-              "where a crash finds no batch at or above the log start Kafka removes the"
+              "where an open finds no batch at or above the log start Kafka removes the"
               " segments below it, oncelog keeps them",
-              ("crash",), emptied_below_start),
+              ("crash", "restart"), emptied_below_start),
     Permitted("a roll of an empty segment", "semantics 17.4",
               "a truncation inside its first batch empties the active segment and leaves a"
               " later end; Kafka rolls it, oncelog does not",
               ("roll",), empty_active_segment),
     Permitted("a compressed coordinator batch with a base offset", "semantics 2.10",
-              "Kafka wants to rebuild it and fails with an internal error, oncelog stores it",
+              "Kafka wants to rebuild it and fails with an internal error, oncelog does not",
               ("append_raw",), rebuilt_coordinator_batch),
     Permitted("the largest time behind a truncation", "semantics 12.4, 12.5",
               "Kafka loses the largest time of a segment that was cut before it was asked for"
               " it",
               ("list_offsets",), largest_time_behind_truncation),
+    Permitted("the largest time of records without one", "semantics 12.5",
+              "where no record has a time Kafka answers the first of them, oncelog none",
+              ("list_offsets",), largest_time_of_none),
+    Permitted("a producer epoch that wavers in a set", "semantics 5.12",
+              "a follower's set in which a producer's epoch goes back and forth leaves Kafka its"
+              " window, batch by batch (as Kafka recovers it) it is emptied",
+              ("producers", "crash", "restart", "truncate"), epoch_wavers_in_a_set),
     Permitted("an index that is full inside a set", "semantics 17.1",
               "Kafka stores the batches and then fails, oncelog stores them without an entry",
               ("append_follower",), full_index_in_a_set),
