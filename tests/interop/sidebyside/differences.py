@@ -88,6 +88,13 @@ class Memory:
         bases = {each["base"] for each in batches}
         return offset in bases | {self.oncelog.ask({"op": "state"})["end"]}
 
+    def holds(self, request, base):
+        """Whether this batch of the request's producer is there, however it was appended."""
+        batches = self.oncelog.ask({"op": "batches"})["batches"]
+        return any(each["base"] == base and all(each[key] == request.get(key, each[key])
+                                                for key in ("pid", "epoch", "seq"))
+                   for each in batches)
+
     def has_emptied(self):
         """Whether compaction left a segment or a batch without records."""
         batches = self.oncelog.ask({"op": "batches"})["batches"]
@@ -107,7 +114,7 @@ def window_of_five(memory, request, kafka, oncelog):
         return None
     if kafka.get("error") == "OUT_OF_ORDER_SEQUENCE_NUMBER":
         is_retry = memory.stored.get(batch_key(request)) == oncelog["base"]
-        return (kafka, kafka) if is_retry else None
+        return (kafka, kafka) if is_retry or memory.holds(request, oncelog["base"]) else None
     is_older_copy = kafka.get("duplicate") and oncelog["base"] < kafka["base"]
     return (kafka, kafka) if is_older_copy else None  # a coordinator may store one twice
 
