@@ -171,7 +171,7 @@ def unreplicated_after_reload(memory, request, kafka, oncelog):
     if kafka == oncelog or not (memory.was_reloaded or request["op"] in RELOADS):
         return None
     theirs, ours = (side.ask({"op": "state"}) for side in (memory.kafka, memory.oncelog))
-    if "error" in theirs or theirs["hw"] != ours["hw"] or ours["lso"] >= theirs["lso"]:
+    if "error" in theirs or theirs["hw"] != ours["hw"] or ours["lso"] == theirs["lso"]:
         return None
     for side in (memory.kafka, memory.oncelog):
         side.ask({"op": "hw", "to": "end"})
