@@ -103,11 +103,7 @@ void apply(LogState& state, WritePlan& plan, std::span<const BatchHeader> header
     state.epochs = *std::move(plan.epochs);
     state.are_epochs_unwritten = true;
   }
-  Timestamp max_timestamp = kNoTimestamp;
-  for (const BatchHeader& header : headers) {
-    max_timestamp = std::max(max_timestamp, header.max_timestamp);
-  }
-  plan.target->begin_roll_time_if_empty(max_timestamp);
+  plan.target->begin_roll_time_if_empty(headers.front().max_timestamp);
   std::int64_t bytes = 0;
   std::int64_t records = 0;
   for (const BatchHeader& header : headers) {
@@ -246,9 +242,10 @@ Result<void> check_leader_ends(const LogState& state, Offset end,
               *options.leader_log_start, " is above the high watermark ", high_watermark);
 }
 
-/// Semantics 3.3, and the producers' and epochs' part of the check.
+/// Semantics 3.3, 1.15, and the producers' and epochs' part of the check, in Kafka's order.
 Result<std::optional<log::LeaderEpochs>> check_received(LogState& state,
                                                         std::span<const ReceivedBatch> batches,
+                                                        std::int64_t bytes,
                                                         const FollowerAppendOptions& options) {
   ONCELOG_TRY(check_leader_ends(state, batches.back().header.next_offset(), options));
   const BatchHeader& first = batches.front().header;
@@ -256,6 +253,10 @@ Result<std::optional<log::LeaderEpochs>> check_received(LogState& state,
     return fail(ErrorCode::UNKNOWN_SERVER_ERROR, "follower append: offsets ", first.base_offset,
                 " to ", batches.back().header.last_offset(), " begin below the log end ",
                 state.offsets.log_end());
+  }
+  if (bytes > state.config.read().segment_bytes) {
+    return fail(ErrorCode::RECORD_LIST_TOO_LARGE, "follower append: ", bytes,
+                " bytes, segment.bytes is ", state.config.read().segment_bytes);
   }
   state.pending.clear();
   std::optional<log::LeaderEpochs> epochs;
@@ -322,17 +323,13 @@ Result<AppendOutcome> check_write_apply_received(LogState& state,
   extent.first_offset = headers.front().base_offset;
   extent.last_offset = headers.back().last_offset();
   extent.batches = headers.size();
-  if (extent.bytes > state.config.read().segment_bytes) {
-    return fail(ErrorCode::RECORD_LIST_TOO_LARGE, "follower append: ", extent.bytes,
-                " bytes, segment.bytes is ", state.config.read().segment_bytes);
-  }
 
   const Timestamp now = state.environment.clock.now();
   log::prepare_ring(state, now);
   std::unique_lock lock(state.writer_mutex);
   ONCELOG_TRY(log::check_writable(state));
   ONCELOG_TRY(log::read_producers(state, lock, headers));
-  ONCELOG_TRY_ASSIGN(auto epochs, check_received(state, batches, options));
+  ONCELOG_TRY_ASSIGN(auto epochs, check_received(state, batches, extent.bytes, options));
   ONCELOG_TRY_ASSIGN(WritePlan plan, plan_write(state, extent, now, std::move(epochs)));
 
   ONCELOG_TRY(write(state, plan, headers, parts, level));

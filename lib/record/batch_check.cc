@@ -176,8 +176,12 @@ Result<Timestamp> check_records(const BatchHeader& header, Bytes plain, const Ba
     }
     const Timestamp time = header.base_timestamp + record.timestamp_delta;
     max_timestamp = std::max(max_timestamp, time);
-    if (!window.allows(time)) times.add(i);
-    if (needs_keys && !record.key) keys.add(i);
+    // One fault a record, as in Kafka: of one without a key the time is not looked at.
+    if (needs_keys && !record.key) {
+      keys.add(i);
+    } else if (!window.allows(time)) {
+      times.add(i);
+    }
     if (record.offset_delta != i) deltas.add(i);
   }
   if (cursor.left() != 0) {

@@ -122,7 +122,8 @@ class Segment {
   /// What the ring holds is in the `.log` when this returns without an error.
   Result<void> drain() { return log_->drain(); }
   [[nodiscard]] bool is_drained() const { return log_->is_drained(); }
-  /// The time from which an empty segment's age counts: the largest of its first append (17.2).
+  /// The time from which an empty segment's age counts: the largest of its first batch, also where
+  /// that came in a set of several (17.2 as Kafka 4.0 does it, which a reopening finds, too).
   void begin_roll_time_if_empty(Timestamp max_timestamp) noexcept {
     if (!first_batch_timestamp_) first_batch_timestamp_ = max_timestamp;
   }

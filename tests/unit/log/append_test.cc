@@ -60,6 +60,19 @@ TEST_F(AppendTest, TheAppendTimeIsAnsweredWhereTheLogGivesIt) {
   EXPECT_EQ(append().append_time, Timestamp(1'000'000));
 }
 
+TEST_F(AppendTest, ASegmentsAgeCountsFromItsFirstBatchNotFromItsFirstSet) {
+  options_.config.segment_ms = 100;
+  open();
+  const auto batch = [](std::int64_t base, std::int64_t time) {
+    return make_batch({.base = base, .leader_epoch = 0, .timestamp = time});
+  };
+  test::value_of(log_->append_as_follower(test::join({batch(0, 1000), batch(1, 1090)})));
+  test::value_of(log_->append_as_follower(batch(2, 1100)));
+  EXPECT_THAT(log_->segments(), ElementsAre(Offset(0)));
+  test::value_of(log_->append_as_follower(batch(3, 1101)));
+  EXPECT_THAT(log_->segments(), ElementsAre(Offset(0), Offset(3)));
+}
+
 TEST_F(AppendTest, BytesWithoutAWholeBatchStoreNothing) {
   open();
   const std::string before = answers();
@@ -177,6 +190,9 @@ TEST_F(RefusalTest, ABadFollowerAppendLeavesNoTrace) {
   std::vector<Buffer> many(5);
   for (int i = 0; i < 5; ++i) many[static_cast<std::size_t>(i)] = batch(end + i);
   expect_follower_refused(ErrorCode::RECORD_LIST_TOO_LARGE, test::join(many));
+  // Where they begin is asked before how many they are.
+  many.front() = batch(end - 1);
+  expect_follower_refused(ErrorCode::UNKNOWN_SERVER_ERROR, test::join(many));
   // Too far apart for the index of one segment, and the roll that it would need is undone.
   expect_follower_refused(ErrorCode::INVALID_RECORD,
                           test::join({batch(end), batch(end + (std::int64_t{1} << 31))}));

@@ -243,6 +243,20 @@ TEST(BatchCheck, ACompactedTopicNeedsKeys) {
   EXPECT_EQ(coordinator.code(client_batch(kRecordA)), ErrorCode::INVALID_RECORD);
 }
 
+TEST(BatchCheck, OfARecordWithoutAKeyTheTimeIsNotLookedAt) {
+  Topic topic = compacted();
+  topic.config.message_timestamp_after_max_ms = 1000;
+  const Timestamp far = kTime + 1'000'000'000;
+  const auto code_of = [&](std::initializer_list<NewRecord> records) {
+    RecordBatchBuilder builder;
+    for (const NewRecord& record : records) EXPECT_THAT(builder.add(record), Succeeds());
+    return topic.code(*builder.build());
+  };
+  EXPECT_EQ(code_of({{.timestamp = far}}), ErrorCode::INVALID_RECORD);
+  EXPECT_EQ(code_of({{.timestamp = far}, {.timestamp = far, .key = as_bytes("k")}}),
+            ErrorCode::INVALID_TIMESTAMP);
+}
+
 TEST(BatchCheck, SaysWhichRecordIsWrongAndHowMany) {
   RecordBatchBuilder builder;
   for (const bool has_key : {true, false, true, false}) {

@@ -5,6 +5,7 @@ import static scala.jdk.javaapi.CollectionConverters.asScala;
 import java.io.File;
 import java.security.NoSuchAlgorithmException;
 import java.util.List;
+import java.util.OptionalLong;
 import kafka.log.Cleaner;
 import kafka.log.CleanerStats;
 import kafka.log.LogCleanerManager;
@@ -38,7 +39,8 @@ final class Compactor {
     this.time = time;
   }
 
-  void run() {
+  /** Returns up to where is clean now, or nothing if no compaction is due. */
+  OptionalLong run() {
     Pool<TopicPartition, UnifiedLog> logs = new Pool<>(Option.empty());
     logs.put(log.topicPartition(), log);
     File parent = log.parentDirFile();
@@ -47,10 +49,12 @@ final class Compactor {
 
     Option<LogToClean> due = manager.grabFilthiestCompactedLog(time, new PreCleanStats());
     if (due.isEmpty()) {
-      throw new IllegalStateException("the cleaner finds nothing to do");
+      return OptionalLong.empty();
     }
     Tuple2<Object, CleanerStats> outcome = cleaner(manager).clean(due.get());
-    manager.doneCleaning(log.topicPartition(), parent, (Long) outcome._1());
+    long cleanedTo = (Long) outcome._1();
+    manager.doneCleaning(log.topicPartition(), parent, cleanedTo);
+    return OptionalLong.of(cleanedTo);
   }
 
   private Cleaner cleaner(LogCleanerManager manager) {

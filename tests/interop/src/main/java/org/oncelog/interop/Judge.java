@@ -109,7 +109,9 @@ public final class Judge {
     FixedTime time = new FixedTime();
     try (KafkaDir dir = KafkaDir.open(path, config, time)) {
       UnifiedLog log = dir.lead(partition);
-      new Compactor(dir, log, time).run();
+      new Compactor(dir, log, time)
+          .run()
+          .orElseThrow(() -> new IllegalStateException("the cleaner finds nothing to do"));
       OUT.print(JsonOut.render(LogReader.read(log, dir.foundClean(), "Opened by `compact`.")));
     }
   }

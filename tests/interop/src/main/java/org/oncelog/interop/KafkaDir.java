@@ -1,5 +1,6 @@
 package org.oncelog.interop;
 
+import static scala.jdk.javaapi.CollectionConverters.asJava;
 import static scala.jdk.javaapi.CollectionConverters.asScala;
 
 import java.io.File;
@@ -9,6 +10,7 @@ import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.Properties;
 import java.util.Set;
 import kafka.log.LogManager;
@@ -16,6 +18,7 @@ import kafka.log.UnifiedLog;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.Uuid;
 import org.apache.kafka.common.config.TopicConfig;
+import org.apache.kafka.server.util.FileLock;
 import org.apache.kafka.storage.internals.checkpoint.CleanShutdownFileHandler;
 import org.apache.kafka.storage.internals.checkpoint.OffsetCheckpointFile;
 import org.apache.kafka.storage.internals.log.CleanerConfig;
@@ -24,6 +27,7 @@ import org.apache.kafka.storage.internals.log.LogDirFailureChannel;
 import org.apache.kafka.storage.internals.log.ProducerStateManagerConfig;
 import org.apache.kafka.storage.log.metrics.BrokerTopicStats;
 import scala.Option;
+import scala.jdk.javaapi.OptionConverters;
 
 /**
  * A log directory in the hands of Kafka's {@link LogManager}, which is what a broker opens and
@@ -44,7 +48,8 @@ final class KafkaDir implements AutoCloseable {
   private final LogManager manager;
   private final LogDirFailureChannel failures = new LogDirFailureChannel(1);
 
-  private KafkaDir(Path path, Map<String, String> topicConfig, FixedTime time) {
+  private KafkaDir(
+      Path path, Map<String, String> topicConfig, int producerExpirationMs, FixedTime time) {
     dir = path.toAbsolutePath().normalize().toFile();
     foundClean = new CleanShutdownFileHandler(dir.getPath()).exists();
     manager =
@@ -61,7 +66,7 @@ final class KafkaDir implements AutoCloseable {
             NEVER,
             15 * 60 * 1000, // longest transaction
             // No transaction verification: it asks a coordinator, and there is none.
-            new ProducerStateManagerConfig(DAY_MS, false),
+            new ProducerStateManagerConfig(producerExpirationMs, false),
             DAY_MS, // how often to expire producers
             new InlineScheduler(),
             new BrokerTopicStats(),
@@ -79,7 +84,13 @@ final class KafkaDir implements AutoCloseable {
     if (!Files.isDirectory(path)) {
       throw new IOException(path + " is not a directory"); // Kafka would create it
     }
-    return new KafkaDir(path, topicConfig, time);
+    return new KafkaDir(path, topicConfig, DAY_MS, time);
+  }
+
+  /** The same, with producers that are forgotten after another time than a day. */
+  static KafkaDir open(
+      Path path, Map<String, String> topicConfig, int producerExpirationMs, FixedTime time) {
+    return new KafkaDir(path, topicConfig, producerExpirationMs, time);
   }
 
   private static LogConfig config(Map<String, String> topicConfig) {
@@ -98,6 +109,10 @@ final class KafkaDir implements AutoCloseable {
 
   LogDirFailureChannel failures() {
     return failures;
+  }
+
+  Optional<UnifiedLog> find(TopicPartition partition) {
+    return OptionConverters.toJava(manager.getLog(partition, false));
   }
 
   UnifiedLog create(TopicPartition partition, Uuid topicId) {
@@ -120,11 +135,40 @@ final class KafkaDir implements AutoCloseable {
     return log;
   }
 
+  /** The watermark that was written last; a partition that has none begins at 0. */
+  long checkpointedHighWatermark(TopicPartition partition) throws IOException {
+    return highWatermarks().read().getOrDefault(partition, 0L);
+  }
+
+  /** As a broker truncates: it writes the recovery point right behind the cut. */
+  void truncate(UnifiedLog log, long to) {
+    manager.truncateTo(
+        asScala(Map.<TopicPartition, Object>of(log.topicPartition(), to)), false);
+  }
+
+  void truncateFully(UnifiedLog log, long at) {
+    manager.truncateFullyAndStartAt(log.topicPartition(), at, false, Option.empty());
+  }
+
   /** What the broker's periodic tasks write: recovery points, log starts, high watermarks. */
   void checkpoint() throws IOException {
     manager.checkpointLogRecoveryOffsets();
     manager.checkpointLogStartOffsets();
     checkpointHighWatermarks();
+  }
+
+  /**
+   * The end of a process without a word: files stay as they are, only what would keep this process
+   * from opening the directory again is let go.
+   */
+  void kill() throws IOException {
+    for (UnifiedLog log : asJava(manager.allLogs())) {
+      log.removeLogMetrics();
+      log.closeHandlers();
+    }
+    for (FileLock lock : asJava(manager.dirLocks())) {
+      lock.destroy();
+    }
   }
 
   private void checkpointHighWatermarks() throws IOException {

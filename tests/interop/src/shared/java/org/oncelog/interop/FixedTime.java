@@ -12,6 +12,10 @@ final class FixedTime implements Time {
 
   private long nowMs = START_MS;
 
+  void set(long ms) {
+    nowMs = ms;
+  }
+
   void advance(long ms) {
     nowMs += ms;
   }

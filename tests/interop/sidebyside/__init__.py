@@ -1,0 +1,1 @@
+"""Oncelog and Kafka side by side: see ../README.md."""
