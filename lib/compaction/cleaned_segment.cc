@@ -61,7 +61,8 @@ Result<void> CleanedSegment::write_buffer() {
 }
 
 Result<void> CleanedSegment::write_index(std::string_view suffix, Bytes entries) {
-  if (entries.empty()) return {};
+  // Kafka takes a segment without an offset index for damaged, also where it has nothing to hold.
+  if (entries.empty() && suffix != kOffsetIndexSuffix) return {};
   ONCELOG_TRY_ASSIGN(const auto file, vfs_->open(path_of(suffix), OpenMode::kCreateNew));
   suffixes_.push_back(suffix);
   const Bytes parts[] = {entries};

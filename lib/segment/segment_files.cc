@@ -147,6 +147,11 @@ Result<void> Segment::write_indexes() {
   const std::int64_t time_count = time_index_.count();
   const std::int64_t txn_count = static_cast<std::int64_t>(txn_index_.size());
   const auto relative = [&](auto& out, const auto& entry) { encode(out, base_, entry); };
+  if (offset_count == 0 && !offset_index_file_.is_stale) {
+    // Kafka takes a segment without this file for damaged, also where it has nothing to hold.
+    ONCELOG_TRY_ASSIGN(const auto file, vfs_.status(path_of(kOffsetIndexSuffix)));
+    offset_index_file_.is_stale = !file;
+  }
   ONCELOG_TRY(write_index(
       offset_index_file_, offset_count, kOffsetIndexEntryBytes,
       encode_entries(offset_index_, offset_index_file_.entries_written, offset_count, relative)));

@@ -7,6 +7,9 @@ namespace oncelog::segment {
 
 namespace {
 constexpr std::size_t kOffsetDigits = 20;
+/// Of a KRaft broker, which keeps it by Raft's rules beside its partitions: no partition of theirs
+/// for Kafka's log manager, and none of ours.
+constexpr std::string_view kClusterMetadataTopic = "__cluster_metadata";
 
 template <class T>
 std::optional<T> parse_decimal(std::string_view digits) {
@@ -57,7 +60,7 @@ Result<std::vector<TopicPartition>> list_partition_directories(Vfs& vfs,
   std::vector<TopicPartition> partitions;
   for (const std::string& name : names) {
     const auto partition = parse_partition_directory(name);
-    if (!partition) continue;
+    if (!partition || partition->topic == kClusterMetadataTopic) continue;
     ONCELOG_TRY_ASSIGN(const auto status, vfs.status(directory + "/" + name));
     if (status && status->is_directory) partitions.push_back(*partition);
   }

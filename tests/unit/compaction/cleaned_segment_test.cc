@@ -55,10 +55,11 @@ TEST_F(CleanedSegmentTest, MakesFilesThatNoLoaderTakesForASegment) {
   EXPECT_EQ(names().size(), 4u) << "they are written already";
 }
 
-TEST_F(CleanedSegmentTest, WithoutAnyBatchThereIsOnlyAnEmptyLog) {
+TEST_F(CleanedSegmentTest, WithoutAnyBatchThereAreAnEmptyLogAndAnEmptyOffsetIndex) {
   CleanedSegment cleaned = create();
   EXPECT_EQ(value_of(cleaned.finish({}, {})).bytes, 0);
-  EXPECT_THAT(names(), ElementsAre("00000000000000000005.log.cleaned"));
+  EXPECT_THAT(names(), ElementsAre("00000000000000000005.index.cleaned",
+                                   "00000000000000000005.log.cleaned"));
   EXPECT_FALSE(cleaned.last_batch());
 }
 

@@ -390,12 +390,25 @@ TEST_F(SegmentTest, AnIndexWriteThatFailedIsDoneAgain) {
 
 // ---- files
 
-TEST_F(SegmentTest, IndexFilesAreMadeWhenTheyHaveSomethingToHold) {
+// An empty one is no damage, a missing one is: Kafka recovers the segment, and says so.
+TEST_F(SegmentTest, TheOffsetIndexIsMadeEvenIfItHasNothingToHold) {
+  create();
+  append();
+  ASSERT_THAT(segment_->write_indexes(), Succeeds());
+  EXPECT_EQ(test::read_file(path(kOffsetIndexSuffix)).size(), 0u);
+  reopen();
+  std::filesystem::remove(path(kOffsetIndexSuffix));
+  ASSERT_THAT(segment_->write_indexes(), Succeeds());
+  EXPECT_EQ(test::read_file(path(kOffsetIndexSuffix)).size(), 0u);
+}
+
+TEST_F(SegmentTest, OtherIndexFilesAreMadeWhenTheyHaveSomethingToHold) {
   config_.index_interval_bytes = 0;
   create();
   append();
   ASSERT_THAT(segment_->write_indexes(), Succeeds());
-  EXPECT_THAT(test::file_names(dir_.path()), ElementsAre("00000000000000001000.log"));
+  EXPECT_THAT(test::file_names(dir_.path()),
+              ElementsAre("00000000000000001000.index", "00000000000000001000.log"));
   append({.timestamp = 2000});
   segment_->reserve(0, 1);
   segment_->apply_aborted({ProducerId(1), kBase, kBase + 1, kBase + 2});

@@ -197,6 +197,23 @@ TEST_F(StoreTest, ACleanCloseRecordsItForUsAndForKafka) {
   EXPECT_TRUE(opens_clean({"u", 3}));
 }
 
+// A KRaft broker that is killed leaves no marker: what it keeps of its own must not be recovered as
+// a partition, and must not keep the marker away.
+TEST_F(StoreTest, TheMetadataLogOfABrokerIsNoPartition) {
+  open();
+  append();
+  crash();
+  const std::string metadata = store_path() + "/__cluster_metadata-0";
+  std::filesystem::create_directory(metadata);
+  test::write_file(metadata + "/00000000000000000000.log", test::Buffer(80));
+  open_store();
+  EXPECT_THAT(value_of(store_->partitions()), ElementsAre(name_));
+  open_partition(name_);
+  close_store();
+  EXPECT_TRUE(has_kafka_marker());
+  EXPECT_THAT(test::file_names(metadata), ElementsAre("00000000000000000000.log"));
+}
+
 TEST_F(StoreTest, WithoutACloseTheNextOpenRecovers) {
   make_two();
   open();
