@@ -5,6 +5,7 @@
 #include "oncelog/clock.h"
 #include "oncelog/error.h"
 #include "oncelog/inspect.h"
+#include "oncelog/inspect_map.h"
 #include "oncelog/inspect_partition.h"
 #include "oncelog/inspect_transactions.h"
 #include "oncelog/io.h"
