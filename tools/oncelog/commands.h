@@ -25,6 +25,7 @@ void add_stats(CLI::App& app, Run& run);
 void add_find(CLI::App& app, Run& run);
 void add_tail(CLI::App& app, Run& run);
 void add_diff(CLI::App& app, Run& run);
+void add_report(CLI::App& app, Run& run);
 void add_export_snapshots(CLI::App& app, Run& run);
 void add_shell(CLI::App& app, Run& run);
 

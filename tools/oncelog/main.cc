@@ -42,6 +42,7 @@ int parse_and_run(int argc, char** argv) {
   add_find(app, run);
   add_tail(app, run);
   add_diff(app, run);
+  add_report(app, run);
   add_export_snapshots(app, run);
   add_shell(app, run);
 
