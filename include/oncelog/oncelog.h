@@ -8,6 +8,7 @@
 #include "oncelog/inspect_coordinator.h"
 #include "oncelog/inspect_fields.h"
 #include "oncelog/inspect_file.h"
+#include "oncelog/inspect_map.h"
 #include "oncelog/inspect_partition.h"
 #include "oncelog/inspect_transactions.h"
 #include "oncelog/io.h"

@@ -80,15 +80,16 @@ void BatchStream::check_offsets() {
   end_offset_ = found_.batch->next_offset();
 }
 
+std::string damage_text(const ScannedBatch& found) {
+  if (found.batch) return found.damage;
+  return found.damage + "; " + std::to_string(found.bytes) + " bytes are passed over";
+}
+
 Result<void> walk_batches(BatchStream& batches, ProblemList& problems, const BatchWalk& visit) {
   while (true) {
     ONCELOG_TRY_ASSIGN(const ScannedBatch* const found, batches.next());
     if (found == nullptr) return {};
-    if (!found->damage.empty()) {
-      std::string what = found->damage;
-      if (!found->batch) what += "; " + std::to_string(found->bytes) + " bytes are passed over";
-      problems.add(found->file, found->position, std::move(what));
-    }
+    if (!found->damage.empty()) problems.add(found->file, found->position, damage_text(*found));
     if (found->batch && !visit(batches.segment(), *found)) return {};
   }
 }

@@ -46,6 +46,9 @@ class BatchStream {
   ScannedBatch found_{};
 };
 
+/// What is wrong, and what is passed over because of it.
+[[nodiscard]] std::string damage_text(const ScannedBatch& found);
+
 /// Visits whole batches; damage becomes problems. Return false to end the walk.
 using BatchWalk = std::function<bool(const SegmentName&, const ScannedBatch&)>;
 Result<void> walk_batches(BatchStream& batches, ProblemList& problems, const BatchWalk& visit);

@@ -27,6 +27,7 @@ void add_tail(CLI::App& app, Run& run);
 void add_diff(CLI::App& app, Run& run);
 void add_abort(CLI::App& app, Run& run);
 void add_adopt(CLI::App& app, Run& run);
+void add_report(CLI::App& app, Run& run);
 void add_export_snapshots(CLI::App& app, Run& run);
 void add_shell(CLI::App& app, Run& run);
 void add_bench(CLI::App& app, Run& run);

@@ -45,6 +45,7 @@ int parse_and_run(int argc, char** argv) {
   add_diff(app, run);
   add_abort(app, run);
   add_adopt(app, run);
+  add_report(app, run);
   add_export_snapshots(app, run);
   add_shell(app, run);
   add_bench(app, run);

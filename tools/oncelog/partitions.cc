@@ -9,11 +9,15 @@
 
 namespace oncelog::cli {
 
-void add_partition_flags(CLI::App& command, PartitionFlags& flags) {
+void add_partition_arguments(CLI::App& command, PartitionFlags& flags) {
   command.add_option("PATH", flags.path, "A store or data directory, or a partition's directory")
       ->required();
   command.add_option("PARTITION", flags.partition,
                      "Partition in the store, e.g. orders-0; all of them if there is none");
+}
+
+void add_partition_flags(CLI::App& command, PartitionFlags& flags) {
+  add_partition_arguments(command, flags);
   command.add_flag("--json", flags.json, "One JSON object a line");
 }
 

@@ -17,6 +17,8 @@ struct PartitionFlags {
   bool json = false;
 };
 
+/// PATH and PARTITION.
+void add_partition_arguments(CLI::App& command, PartitionFlags& flags);
 /// PATH, PARTITION and --json.
 void add_partition_flags(CLI::App& command, PartitionFlags& flags);
 

@@ -65,7 +65,9 @@ std::string behind_text(const PartitionOffsets& offsets) {
   return text;
 }
 
-std::string sentence(const PartitionOffsets& offsets, Timestamp now) {
+}  // namespace
+
+std::string why_sentence(const PartitionOffsets& offsets, Timestamp now) {
   const std::int64_t stable = offsets.last_stable_offset.value();
   const std::string front = fmt::format("the last stable offset is {}", stable);
   switch (offsets.bound) {
@@ -95,6 +97,17 @@ std::string bound_name(StableOffsetBound bound) {
   return "nothing";
 }
 
+std::string remedy_command(const std::string& partition, const PartitionOffsets& offsets) {
+  const auto name = parse_partition_name(partition);
+  if (offsets.bound != StableOffsetBound::kOpenTransaction || !name) return {};
+  return fmt::format(
+      "kafka-transactions.sh --bootstrap-server HOST:PORT abort --topic {} --partition {} "
+      "--start-offset {}",
+      name->topic, name->partition, offsets.holder->first_offset->value());
+}
+
+namespace {
+
 Json json_holder(const ListedTransaction& holder) {
   return {{"pid", holder.producer_id.value()},
           {"epoch", holder.producer_epoch.value()},
@@ -110,7 +123,7 @@ std::string json_facts(const std::string& partition, const PartitionOffsets& off
                        Timestamp now) {
   return json_line({{"partition", partition},
                     {"bound", bound_name(offsets.bound)},
-                    {"why", sentence(offsets, now)},
+                    {"why", why_sentence(offsets, now)},
                     {"log_start", offsets.log_start.value()},
                     {"last_stable_offset", offsets.last_stable_offset.value()},
                     {"high_watermark", offsets.high_watermark.value()},
@@ -122,14 +135,9 @@ std::string json_facts(const std::string& partition, const PartitionOffsets& off
          "\n";
 }
 
-/// The broker's tool that ends a transaction whose producer is gone.
 std::string remedy_text(const std::string& partition, const PartitionOffsets& offsets) {
-  const auto name = parse_partition_name(partition);
-  if (offsets.bound != StableOffsetBound::kOpenTransaction || !name) return {};
-  return fmt::format(
-      "  in Kafka:           kafka-transactions.sh --bootstrap-server HOST:PORT abort --topic {} "
-      "--partition {} --start-offset {}\n",
-      name->topic, name->partition, offsets.holder->first_offset->value());
+  const std::string command = remedy_command(partition, offsets);
+  return command.empty() ? command : fmt::format("  in Kafka:           {}\n", command);
 }
 
 std::string damage_text(const PartitionOffsets& offsets) {
@@ -148,7 +156,7 @@ std::string text_facts(const std::string& partition, const PartitionOffsets& off
              "  high watermark:     {} ({})\n"
              "  log end:            {}\n"
              "  open transactions:  {}\n",
-             partition, sentence(offsets, now), offsets.log_start.value(),
+             partition, why_sentence(offsets, now), offsets.log_start.value(),
              offsets.last_stable_offset.value(), offsets.high_watermark.value(),
              offsets.stored_high_watermark ? "replication-offset-checkpoint"
                                            : "no checkpoint has it: taken for the log end",

@@ -1,0 +1,27 @@
+# cmake -D OUTPUT=<file.cc> -P embed.cmake <file>...: the files' texts as constants of report_page.h, named after them:
+# report_page.html is kReportPageHtml.
+foreach(number RANGE 1 ${CMAKE_ARGC})
+  if(CMAKE_ARGV${number} STREQUAL "-P")
+    math(EXPR first "${number} + 2") # behind the name of this script
+    break()
+  endif()
+endforeach()
+math(EXPR last "${CMAKE_ARGC} - 1")
+
+set(text "#include \"report_page.h\"\n\nnamespace oncelog::cli {\n\n")
+foreach(number RANGE ${first} ${last})
+  set(file "${CMAKE_ARGV${number}}")
+  file(READ "${file}" content)
+  cmake_path(GET file FILENAME name)
+  string(REGEX MATCHALL "[a-z]+" words "${name}")
+  set(constant k)
+  foreach(word IN LISTS words)
+    string(SUBSTRING "${word}" 0 1 initial)
+    string(SUBSTRING "${word}" 1 -1 rest)
+    string(TOUPPER "${initial}" initial)
+    string(APPEND constant "${initial}${rest}")
+  endforeach()
+  string(APPEND text "const std::string_view ${constant} = R\"embedded(${content})embedded\";\n\n")
+endforeach()
+string(APPEND text "}  // namespace oncelog::cli\n")
+file(WRITE "${OUTPUT}" "${text}")
