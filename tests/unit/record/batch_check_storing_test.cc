@@ -74,10 +74,10 @@ TEST(BatchCheck, LooksAtTheRecordsTimesNotAtTheHeaders) {
   EXPECT_EQ(topic.code(raw_batch(header, from_hex(kRecordA))), ErrorCode::NONE);
 }
 
-TEST(BatchCheck, AWrongTimeWinsOverAMissingKey) {
+TEST(BatchCheck, AWrongTimeWinsOverAnotherRecordsMissingKey) {
   Topic topic = of_times(kUnlimited, 1000);
   topic.config.cleanup_compact = true;
-  const ByteList both = raw_batch(client_header(2), from_hex("0e000000010261001000a01f0201026200"));
+  const ByteList both = raw_batch(client_header(2), from_hex("0e000000010261001000a01f0202620100"));
   const auto checked = topic.check(both);
   ASSERT_THAT(checked, FailsWith(ErrorCode::INVALID_TIMESTAMP));
   EXPECT_THAT(checked.error().context, testing::HasSubstr("record 1, 1 of 2"));
