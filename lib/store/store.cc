@@ -197,13 +197,14 @@ Result<std::shared_ptr<PartitionLog>> StoreState::create_partition(const TopicPa
 }
 
 /// A directory without a segment, of a partition without a recovery point, is what a creation has
-/// left that was interrupted: open_partition does not find it either.
+/// left that was interrupted, also where a loss of power kept an index file of it: open_partition
+/// does not find it either.
 Result<void> StoreState::check_is_free(const TopicPartition& name) const {
   const std::string directory = segment::partition_directory_name(name);
   ONCELOG_TRY_ASSIGN(const auto status, vfs_.status(path(directory)));
   if (!status) return {};
   const auto is_of_segment = [](const std::string& file) {
-    return segment::offset_of_file_name(file).has_value();
+    return segment::offset_of_file_name(file).has_value() && file.contains(segment::kLogSuffix);
   };
   if (status->is_directory && !checkpoints_.find(name).recovery_point) {
     ONCELOG_TRY_ASSIGN(const std::vector<std::string> files, vfs_.list(path(directory)));

@@ -151,7 +151,8 @@ TEST_F(StoreTest, ContradictoryOptionsAreRefused) {
 TEST_F(StoreTest, ACreationThatWasInterruptedLeavesNoPartition) {
   open_store();
   options_.create_if_missing = false;
-  for (const std::string_view left : {"", "/partition.metadata.tmp"}) {
+  for (const std::string_view left :
+       {"", "/partition.metadata.tmp", "/00000000000000000000.index"}) {
     const std::string directory = store_path() + "/half-0";
     std::filesystem::create_directory(directory);
     if (!left.empty()) test::write_text(directory + std::string(left), "");
