@@ -9,18 +9,16 @@ To write the golden files anew, to be read before they are committed:
 import json
 import os
 import pathlib
-import shlex
 import shutil
-import subprocess
 import sys
 
 sys.dont_write_bytecode = True
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE / "support"))
-from command import ANSWER_SECONDS, check, run_json, run_test  # noqa: E402
+from command import check, run_json, run_test  # noqa: E402
+from golden import compare_with_golden, transcript  # noqa: E402
 
 KAFKA = HERE.parent / "interop" / "golden"
-GOLDEN = HERE / "golden"
 DIRECTORIES = ["transactions", "unclean", "log_start", "compacted", "epochs", "codecs"]
 UPDATE = "--update" in sys.argv
 if UPDATE:
@@ -94,30 +92,6 @@ def make_directories(folder):
         shutil.copytree(KAFKA / source / "data" / "t-0", folder / "store" / name)
 
 
-def transcript(oncelog, subcommand):
-    text = ""
-    for arguments in COMMANDS[subcommand]:
-        command = [oncelog, subcommand, *shlex.split(arguments)]
-        done = subprocess.run(command, capture_output=True, timeout=ANSWER_SECONDS)
-        text += f"$ oncelog {subcommand} {arguments}\n" + done.stdout.decode()
-        errors = done.stderr.decode().splitlines()
-        text += "".join(f"2> {line}\n" for line in errors) + f"exit {done.returncode}\n\n"
-    return text
-
-
-def compare_with_golden(oncelog, subcommand):
-    path = GOLDEN / f"{subcommand}.txt"
-    seen = transcript(oncelog, subcommand)
-    if UPDATE:
-        path.write_text(seen)
-    wanted = path.read_text()
-    if seen == wanted:
-        return
-    lines = zip(seen.splitlines() + [""], wanted.splitlines() + [""])
-    number, pair = next((n, pair) for n, pair in enumerate(lines, 1) if pair[0] != pair[1])
-    check(False, f"{path.name}:{number}: printed\n ", pair[0], "\ninstead of\n ", pair[1])
-
-
 def compare_with_kafka(oncelog, name):
     """The same facts, as Kafka gave them after it had opened the directory."""
     expected = json.loads((KAFKA / name / "expected.json").read_text())
@@ -163,8 +137,8 @@ def test(oncelog, folder):
     os.chdir(folder)
     make_directories(pathlib.Path())
     before = {path: path.read_bytes() for path in pathlib.Path().rglob("*") if path.is_file()}
-    for subcommand in COMMANDS:
-        compare_with_golden(oncelog, subcommand)
+    for subcommand, arguments in COMMANDS.items():
+        compare_with_golden(subcommand, transcript(oncelog, subcommand, arguments), UPDATE)
     for name in DIRECTORIES:
         compare_with_kafka(oncelog, name)
     after = {path: path.read_bytes() for path in pathlib.Path().rglob("*") if path.is_file()}
