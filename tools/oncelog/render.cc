@@ -93,6 +93,18 @@ Json json_batch(const RecordBatchView& batch) {
           {"codec", codec_name(batch.codec_bits())}};
 }
 
+const char* state_text(TransactionState state) {
+  switch (state) {
+    case TransactionState::kCommitted:
+      return "committed";
+    case TransactionState::kAborted:
+      return "aborted";
+    case TransactionState::kOpen:
+      break;
+  }
+  return "open";
+}
+
 std::string timestamp_text(Timestamp timestamp) {
   const std::int64_t ms = timestamp.value();
   constexpr std::int64_t kLastMs = 253'402'300'799'999;  // the end of the year 9999

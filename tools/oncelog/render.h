@@ -49,6 +49,8 @@ class Output {
 [[nodiscard]] Json json_control(const RecordBatchView& batch);
 /// What the header of a batch says, in the words of the shell protocol.
 [[nodiscard]] Json json_batch(const RecordBatchView& batch);
+/// "open", "committed" or "aborted".
+[[nodiscard]] const char* state_text(TransactionState state);
 /// 2023-11-14T22:13:20.000Z
 [[nodiscard]] std::string timestamp_text(Timestamp timestamp);
 /// 850ms, 59s, 14m59s, 23h59m, 3d4h: two units at most.

@@ -81,20 +81,8 @@ Json json_segments(const std::vector<MapSegment>& segments, Timestamp epoch) {
   return all;
 }
 
-const char* state_name(TransactionState state) {
-  switch (state) {
-    case TransactionState::kCommitted:
-      return "committed";
-    case TransactionState::kAborted:
-      return "aborted";
-    case TransactionState::kOpen:
-      break;
-  }
-  return "open";
-}
-
 Json json_transaction(const ListedTransaction& one) {
-  return {{"state", state_name(one.state)},
+  return {{"state", state_text(one.state)},
           {"pid", exact(one.producer_id.value())},
           {"epoch", one.producer_epoch.value()},
           {"coordinator", one.coordinator_epoch.value()},

@@ -58,15 +58,9 @@ class Txns {
 
   [[nodiscard]] std::string state_of(const ListedTransaction& transaction,
                                      std::int64_t age_ms) const {
-    switch (transaction.state) {
-      case TransactionState::kCommitted:
-        return "committed";
-      case TransactionState::kAborted:
-        return "aborted";
-      case TransactionState::kOpen:
-        break;
-    }
-    return age_ms > flags_.hanging_ms ? "hanging" : "open";
+    const bool is_hanging =
+        transaction.state == TransactionState::kOpen && age_ms > flags_.hanging_ms;
+    return is_hanging ? "hanging" : state_text(transaction.state);
   }
 
   /// Of a completed transaction: how long it was open. Compaction may have left no time.
