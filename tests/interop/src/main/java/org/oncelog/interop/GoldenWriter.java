@@ -54,7 +54,7 @@ final class GoldenWriter {
     try {
       copyTree(data, copy);
       try (KafkaDir dir = KafkaDir.open(copy, Map.of(), new FixedTime())) {
-        return JsonOut.render(LogReader.read(dir.lead(PARTITION), dir.foundClean(), how));
+        return JsonOut.render(LogReader.read(dir.lead(PARTITION).kafka(), dir.foundClean(), how));
       }
     } finally {
       remove(copy);
@@ -64,7 +64,7 @@ final class GoldenWriter {
   private static void tell(Golden golden, Path work, Path data) throws Exception {
     FixedTime time = new FixedTime();
     try (KafkaDir dir = KafkaDir.open(work, golden.topicConfig(), time)) {
-      Leader leader = new Leader(dir.create(PARTITION, TOPIC_ID), time);
+      Leader leader = new Leader(dir.create(PARTITION, TOPIC_ID).kafka(), time);
       golden.story().tell(dir, leader);
       if (golden.end() == Golden.End.TORN) {
         copyTree(work, data);

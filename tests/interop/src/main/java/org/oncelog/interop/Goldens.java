@@ -1,5 +1,6 @@
 package org.oncelog.interop;
 
+import java.io.IOException;
 import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
@@ -243,8 +244,8 @@ final class Goldens {
     leader.becomeLeader(9);
   }
 
-  private static void compacted(KafkaDir dir, Leader leader) {
-    Compactor compactor = new Compactor(dir, leader.log(), leader.time());
+  private static void compacted(KafkaDir dir, Leader leader) throws IOException {
+    Compactor compactor = new Compactor(dir, new OpenLog(leader.log()), leader.time());
     Producer once = new Producer(4001);
     Producer often = new Producer(4002);
     Producer transactional = new Producer(4003);

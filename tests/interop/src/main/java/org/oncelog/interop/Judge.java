@@ -84,14 +84,15 @@ public final class Judge {
     try (KafkaDir dir = KafkaDir.open(path, Map.of(), new FixedTime())) {
       OUT.print(
           JsonOut.render(
-              LogReader.read(dir.lead(partition), dir.foundClean(), "Opened by `read`.")));
+              LogReader.read(
+                  dir.lead(partition).kafka(), dir.foundClean(), "Opened by `read`.")));
     }
   }
 
   private static void goOn(Path path, TopicPartition partition) throws IOException {
     FixedTime time = new FixedTime();
     try (KafkaDir dir = KafkaDir.open(path, Map.of(), time)) {
-      UnifiedLog log = dir.lead(partition);
+      UnifiedLog log = dir.lead(partition).kafka();
       OUT.print(JsonOut.render(LogReader.read(log, dir.foundClean(), "Opened by `continue`.")));
       OUT.flush();
       int producers = new ProducerContinuation(log, time).run();
@@ -108,11 +109,12 @@ public final class Judge {
             TopicConfig.DELETE_RETENTION_MS_CONFIG, "100");
     FixedTime time = new FixedTime();
     try (KafkaDir dir = KafkaDir.open(path, config, time)) {
-      UnifiedLog log = dir.lead(partition);
+      OpenLog log = dir.lead(partition);
       new Compactor(dir, log, time)
           .run()
           .orElseThrow(() -> new IllegalStateException("the cleaner finds nothing to do"));
-      OUT.print(JsonOut.render(LogReader.read(log, dir.foundClean(), "Opened by `compact`.")));
+      OUT.print(
+          JsonOut.render(LogReader.read(log.kafka(), dir.foundClean(), "Opened by `compact`.")));
     }
   }
 

@@ -1,24 +1,12 @@
 package org.oncelog.interop;
 
-import static scala.jdk.javaapi.CollectionConverters.asScala;
-
-import java.io.File;
+import java.io.IOException;
 import java.security.NoSuchAlgorithmException;
-import java.util.List;
 import java.util.OptionalLong;
-import kafka.log.Cleaner;
-import kafka.log.CleanerStats;
-import kafka.log.LogCleanerManager;
-import kafka.log.LogToClean;
-import kafka.log.PreCleanStats;
-import kafka.log.UnifiedLog;
-import kafka.utils.Pool;
-import org.apache.kafka.common.TopicPartition;
-import org.apache.kafka.storage.internals.log.SkimpyOffsetMap;
+// The classes of the cleaner lie in the one or the other of these, as the release has it.
+import kafka.log.*;
+import org.apache.kafka.storage.internals.log.*;
 import org.apache.kafka.storage.internals.utils.Throttler;
-import scala.Option;
-import scala.Tuple2;
-import scala.runtime.BoxedUnit;
 
 /**
  * One round of Kafka's log cleaner, in this thread: the same steps as its cleaner thread (choose,
@@ -30,30 +18,24 @@ final class Compactor {
   private static final int IO_BYTES = 64 * 1024;
 
   private final KafkaDir dir;
-  private final UnifiedLog log;
+  private final OpenLog log;
   private final FixedTime time;
 
-  Compactor(KafkaDir dir, UnifiedLog log, FixedTime time) {
+  Compactor(KafkaDir dir, OpenLog log, FixedTime time) {
     this.dir = dir;
     this.log = log;
     this.time = time;
   }
 
   /** Returns up to where is clean now, or nothing if no compaction is due. */
-  OptionalLong run() {
-    Pool<TopicPartition, UnifiedLog> logs = new Pool<>(Option.empty());
-    logs.put(log.topicPartition(), log);
-    File parent = log.parentDirFile();
-    LogCleanerManager manager =
-        new LogCleanerManager(asScala(List.of(parent)).toSeq(), logs, dir.failures());
-
-    Option<LogToClean> due = manager.grabFilthiestCompactedLog(time, new PreCleanStats());
+  OptionalLong run() throws IOException {
+    LogCleanerManager manager = log.cleanerManager(dir.failures());
+    var due = manager.grabFilthiestCompactedLog(time, new PreCleanStats());
     if (due.isEmpty()) {
       return OptionalLong.empty();
     }
-    Tuple2<Object, CleanerStats> outcome = cleaner(manager).clean(due.get());
-    long cleanedTo = (Long) outcome._1();
-    manager.doneCleaning(log.topicPartition(), parent, cleanedTo);
+    long cleanedTo = Release.clean(cleaner(manager), due.get());
+    manager.doneCleaning(log.kafka().topicPartition(), log.kafka().parentDirFile(), cleanedTo);
     return OptionalLong.of(cleanedTo);
   }
 
@@ -69,10 +51,7 @@ final class Compactor {
         mapLoadFactor,
         unthrottled,
         time,
-        partition -> {
-          manager.checkCleaningAborted(partition);
-          return BoxedUnit.UNIT;
-        });
+        Release.abortCheck(manager));
   }
 
   private static SkimpyOffsetMap newMap() {

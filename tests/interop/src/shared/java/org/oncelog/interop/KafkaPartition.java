@@ -1,6 +1,5 @@
 package org.oncelog.interop;
 
-import java.io.File;
 import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -10,8 +9,6 @@ import java.util.Map;
 import java.util.Optional;
 import java.util.OptionalInt;
 import java.util.OptionalLong;
-import java.util.concurrent.ConcurrentHashMap;
-import java.util.concurrent.ConcurrentMap;
 import java.util.stream.Stream;
 import org.apache.kafka.common.TopicPartition;
 import org.apache.kafka.common.Uuid;
@@ -24,28 +21,26 @@ import org.apache.kafka.storage.internals.log.AppendOrigin;
 import org.apache.kafka.storage.internals.log.EpochEntry;
 import org.apache.kafka.storage.internals.log.FetchDataInfo;
 import org.apache.kafka.storage.internals.log.LogAppendInfo;
-import org.apache.kafka.storage.internals.log.LogCleanerManager;
 import org.apache.kafka.storage.internals.log.LogSegment;
 import org.apache.kafka.storage.internals.log.LogStartOffsetIncrementReason;
 import org.apache.kafka.storage.internals.log.ProducerStateEntry;
-import org.apache.kafka.storage.internals.log.UnifiedLog;
 import org.apache.kafka.storage.internals.log.VerificationGuard;
 
 /**
- * One open partition of this Kafka's, in calls that every Kafka has: the only class of the shell
- * that knows which release it is. The broker's periodic tasks run right behind what makes them due.
+ * One open partition of Kafka's, and all that the shell knows of Kafka's log. The broker's periodic
+ * tasks run right behind what makes them due.
  */
 final class KafkaPartition {
   private static final String LOG_SUFFIX = ".log";
 
   private final KafkaDir dir;
-  private final UnifiedLog log;
+  private final OpenLog log;
   private final FixedTime time;
   private final boolean wasCreated;
   private final long bytesCut;
 
   private KafkaPartition(
-      KafkaDir dir, UnifiedLog log, FixedTime time, boolean wasCreated, long bytesCut) {
+      KafkaDir dir, OpenLog log, FixedTime time, boolean wasCreated, long bytesCut) {
     this.dir = dir;
     this.log = log;
     this.time = time;
@@ -65,9 +60,9 @@ final class KafkaPartition {
     long bytesBefore = logBytes(partitionPath);
     KafkaDir dir = KafkaDir.open(path, config, producerExpirationMs, time);
     try {
-      Optional<UnifiedLog> found = dir.find(partition);
-      UnifiedLog log = found.orElseGet(() -> dir.create(partition, Uuid.randomUuid()));
-      log.updateHighWatermark(dir.checkpointedHighWatermark(partition));
+      Optional<OpenLog> found = dir.find(partition);
+      OpenLog log = found.orElseGet(() -> dir.create(partition, Uuid.randomUuid()));
+      log.kafka().updateHighWatermark(dir.checkpointedHighWatermark(partition));
       long bytesCut = Math.max(0, bytesBefore - logBytes(partitionPath));
       return new KafkaPartition(dir, log, time, found.isEmpty(), bytesCut);
     } catch (RuntimeException | IOException e) {
@@ -105,121 +100,121 @@ final class KafkaPartition {
   }
 
   TopicPartition name() {
-    return log.topicPartition();
+    return log.kafka().topicPartition();
   }
 
   long logStart() {
-    return log.logStartOffset();
+    return log.kafka().logStartOffset();
   }
 
   long highWatermark() {
-    return log.highWatermark();
+    return log.kafka().highWatermark();
   }
 
   long lastStableOffset() {
-    return log.lastStableOffset();
+    return log.kafka().lastStableOffset();
   }
 
   long end() {
-    return log.logEndOffset();
+    return log.kafka().logEndOffset();
   }
 
   Collection<LogSegment> segments() {
-    return log.logSegments();
+    return log.kafka().logSegments();
   }
 
   boolean deletesRecords() {
-    return log.config().delete;
+    return log.kafka().config().delete;
   }
 
   LogAppendInfo appendAsLeader(MemoryRecords batch, int leaderEpoch, AppendOrigin origin) {
-    return log.appendAsLeader(
-        batch, leaderEpoch, origin, RequestLocal.noCaching(), VerificationGuard.SENTINEL);
+    return log.kafka()
+        .appendAsLeader(
+            batch, leaderEpoch, origin, RequestLocal.noCaching(), VerificationGuard.SENTINEL);
   }
 
   /** A replica begins anew at a batch that reaches over the only offset its empty log has. */
   void appendAsFollower(MemoryRecords batches) throws IOException {
     try {
-      log.appendAsFollower(batches, Integer.MAX_VALUE);
+      log.kafka().appendAsFollower(batches, Integer.MAX_VALUE);
     } catch (UnexpectedAppendOffsetException e) {
       boolean isEmpty = end() == logStart();
       if (!isEmpty || e.firstOffset >= end() || e.lastOffset < end()) {
         throw e;
       }
       truncateFully(e.firstOffset);
-      log.appendAsFollower(batches, Integer.MAX_VALUE);
+      log.kafka().appendAsFollower(batches, Integer.MAX_VALUE);
     }
   }
 
   /** Wherever the owner wants it; the log bounds it. */
   void setHighWatermark(long to) throws IOException {
-    log.updateHighWatermark(to);
+    log.kafka().updateHighWatermark(to);
     dir.checkpoint();
   }
 
   void followHighWatermark(long leaderHighWatermark) throws IOException {
-    log.maybeUpdateHighWatermark(leaderHighWatermark);
+    log.kafka().maybeUpdateHighWatermark(leaderHighWatermark);
     dir.checkpoint();
   }
 
   void raiseLogStart(long to, LogStartOffsetIncrementReason reason) throws IOException {
-    log.maybeIncrementLogStartOffset(to, reason);
+    log.kafka().maybeIncrementLogStartOffset(to, reason);
     dir.checkpoint();
   }
 
   FetchDataInfo read(long from, int bytesMax, FetchIsolation bound, boolean minOneMessage)
       throws IOException {
-    return log.read(from, bytesMax, bound, minOneMessage);
+    return log.kafka().read(from, bytesMax, bound, minOneMessage);
   }
 
   Optional<TimestampAndOffset> findByTimestamp(long timestamp) {
-    return log.fetchOffsetByTimestamp(timestamp, Optional.empty()).timestampAndOffsetOpt();
+    return log.kafka().fetchOffsetByTimestamp(timestamp, Release.none()).timestampAndOffsetOpt();
   }
 
   OptionalInt latestEpoch() {
-    return log.leaderEpochCache().latestEpoch().stream().mapToInt(epoch -> epoch).findFirst();
+    return epochs().stream().mapToInt(entry -> entry.epoch).max();
   }
 
   List<EpochEntry> epochs() {
-    return log.leaderEpochCache().epochEntries();
+    return log.kafka().leaderEpochCache().epochEntries();
   }
 
   void assignEpoch(int epoch) {
-    log.assignEpochStartOffset(epoch, log.logEndOffset());
+    log.kafka().assignEpochStartOffset(epoch, log.kafka().logEndOffset());
   }
 
   /** Nothing where the end of the epoch is not known here. */
   Optional<EpochEntry> epochEnd(int epoch) {
-    return log.endOffsetForEpoch(epoch)
-        .map(end -> new EpochEntry(end.epoch(), end.offset()));
+    return log.epochEnd(epoch);
   }
 
   void roll() throws IOException {
-    log.roll();
+    log.kafka().roll(Release.none());
     dir.checkpoint();
   }
 
   long flush() throws IOException {
-    log.flush(false);
+    log.kafka().flush(false);
     dir.checkpoint();
-    return log.recoveryPoint();
+    return log.kafka().recoveryPoint();
   }
 
   void snapshotProducers() throws IOException {
-    log.takeProducerSnapshot();
+    log.kafka().takeProducerSnapshot();
   }
 
   Map<Long, ProducerStateEntry> producers() {
-    return log.producerStateManager().activeProducers();
+    return log.kafka().producerStateManager().activeProducers();
   }
 
   void expireProducers() {
-    log.removeExpiredProducers(time.milliseconds());
+    log.kafka().removeExpiredProducers(time.milliseconds());
   }
 
   void truncate(long to) throws IOException {
-    boolean isBelowActive = to < log.activeSegment().baseOffset();
-    dir.truncate(log, to);
+    boolean isBelowActive = to < log.kafka().activeSegment().baseOffset();
+    dir.truncate(name(), to);
     if (isBelowActive) {
       lowerCleanerCheckpoint();
     }
@@ -227,25 +222,23 @@ final class KafkaPartition {
   }
 
   void truncateFully(long at) throws IOException {
-    dir.truncateFully(log, at);
+    dir.truncateFully(name(), at);
     lowerCleanerCheckpoint();
     dir.checkpoint();
   }
 
   /** The log manager leaves this to the cleaner's threads, which are not there. */
   private void lowerCleanerCheckpoint() {
-    if (!log.config().compact) {
+    if (!log.kafka().config().compact) {
       return;
     }
-    ConcurrentMap<TopicPartition, UnifiedLog> logs = new ConcurrentHashMap<>();
-    logs.put(log.topicPartition(), log);
-    File parent = log.parentDirFile();
-    new LogCleanerManager(List.of(parent), logs, dir.failures())
-        .maybeTruncateCheckpoint(parent, log.topicPartition(), log.activeSegment().baseOffset());
+    log.cleanerManager(dir.failures())
+        .maybeTruncateCheckpoint(
+            log.kafka().parentDirFile(), name(), log.kafka().activeSegment().baseOffset());
   }
 
   void deleteOldSegments() throws IOException {
-    log.deleteOldSegments();
+    log.kafka().deleteOldSegments();
     dir.checkpoint();
   }
 

@@ -5,12 +5,11 @@ import static scala.jdk.javaapi.CollectionConverters.asScala;
 
 import java.io.File;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashMap;
-import java.util.List;
 import java.util.Map;
 import java.util.Optional;
-import java.util.Properties;
 import java.util.Set;
 import kafka.log.LogManager;
 import org.apache.kafka.common.TopicPartition;
@@ -19,12 +18,9 @@ import org.apache.kafka.common.config.TopicConfig;
 import org.apache.kafka.server.util.FileLock;
 import org.apache.kafka.storage.internals.checkpoint.CleanShutdownFileHandler;
 import org.apache.kafka.storage.internals.checkpoint.OffsetCheckpointFile;
-import org.apache.kafka.storage.internals.log.CleanerConfig;
 import org.apache.kafka.storage.internals.log.LogConfig;
 import org.apache.kafka.storage.internals.log.LogDirFailureChannel;
 import org.apache.kafka.storage.internals.log.ProducerStateManagerConfig;
-import org.apache.kafka.storage.internals.log.UnifiedLog;
-import org.apache.kafka.storage.log.metrics.BrokerTopicStats;
 import scala.Option;
 import scala.jdk.javaapi.OptionConverters;
 
@@ -34,13 +30,12 @@ import scala.jdk.javaapi.OptionConverters;
  * done here: the high watermark comes from and goes to {@code replication-offset-checkpoint}.
  */
 final class KafkaDir implements AutoCloseable {
+  static final int DAY_MS = 86_400_000;
+
   private static final String HIGH_WATERMARK_FILE = "replication-offset-checkpoint";
 
   /** Any number will do; a broker writes the epoch its controller gave it into the clean marker. */
   private static final long BROKER_EPOCH = 1;
-
-  private static final long NEVER = Long.MAX_VALUE;
-  private static final int DAY_MS = 86_400_000;
 
   private final File dir;
   private final boolean foundClean;
@@ -52,31 +47,26 @@ final class KafkaDir implements AutoCloseable {
     dir = path.toAbsolutePath().normalize().toFile();
     foundClean = new CleanShutdownFileHandler(dir.getPath()).exists();
     manager =
-        new LogManager(
-            asScala(List.of(dir)).toSeq(),
-            asScala(List.<File>of()).toSeq(),
-            resource -> new Properties(),
+        Release.logManager(
+            dir,
             config(topicConfig),
-            new CleanerConfig(false),
-            1, // recovery threads
-            NEVER, // how often to flush, and to write each kind of checkpoint, and to delete
-            NEVER,
-            NEVER,
-            NEVER,
-            15 * 60 * 1000, // longest transaction
             // No transaction verification: it asks a coordinator, and there is none.
             new ProducerStateManagerConfig(producerExpirationMs, false),
-            DAY_MS, // how often to expire producers
-            new InlineScheduler(),
-            new BrokerTopicStats(),
             failures,
-            time,
-            false, // no remote storage
-            30_000); // delay of the periodic tasks
+            time);
     manager.startup(asScala(Set.<String>of()), log -> false);
   }
 
   /** Loads all partitions below the directory, recovering them if the clean marker is missing. */
+  static KafkaDir open(Path path, Map<String, String> topicConfig, FixedTime time)
+      throws IOException {
+    if (!Files.isDirectory(path)) {
+      throw new IOException(path + " is not a directory"); // Kafka would create it
+    }
+    return new KafkaDir(path, topicConfig, DAY_MS, time);
+  }
+
+  /** The same, with producers that are forgotten after another time than a day. */
   static KafkaDir open(
       Path path, Map<String, String> topicConfig, int producerExpirationMs, FixedTime time) {
     return new KafkaDir(path, topicConfig, producerExpirationMs, time);
@@ -85,15 +75,10 @@ final class KafkaDir implements AutoCloseable {
   private static LogConfig config(Map<String, String> topicConfig) {
     Map<String, String> merged = new HashMap<>();
     merged.put(TopicConfig.FILE_DELETE_DELAY_MS_CONFIG, "0");
-    // Histories have their own clock: nothing is too new to be appended.
+    // Whoever opens a directory has a clock of his own: nothing is too new to be appended.
     merged.put(TopicConfig.MESSAGE_TIMESTAMP_AFTER_MAX_MS_CONFIG, Long.toString(Long.MAX_VALUE));
     merged.putAll(topicConfig);
-    // Its own tests' name for segments smaller than the least that an owner of a topic may ask for.
-    String segmentBytes = merged.remove(TopicConfig.SEGMENT_BYTES_CONFIG);
-    if (segmentBytes != null) {
-      merged.put(LogConfig.INTERNAL_SEGMENT_BYTES_CONFIG, segmentBytes);
-    }
-    return new LogConfig(merged);
+    return Release.logConfig(merged);
   }
 
   boolean foundClean() {
@@ -104,13 +89,28 @@ final class KafkaDir implements AutoCloseable {
     return failures;
   }
 
-  Optional<UnifiedLog> find(TopicPartition partition) {
-    return OptionConverters.toJava(manager.getLog(partition, false));
+  Optional<OpenLog> find(TopicPartition partition) {
+    return OptionConverters.toJava(manager.getLog(partition, false)).map(OpenLog::new);
   }
 
-  UnifiedLog create(TopicPartition partition, Uuid topicId) {
-    return manager.getOrCreateLog(
-        partition, true, false, Optional.of(topicId), Option.empty());
+  OpenLog create(TopicPartition partition, Uuid topicId) {
+    return new OpenLog(
+        manager.getOrCreateLog(partition, true, false, Release.some(topicId), Option.empty()));
+  }
+
+  /**
+   * The partition as a broker has it that is the only replica: all that is in the log is
+   * replicated.
+   */
+  OpenLog lead(TopicPartition partition) throws IOException {
+    Optional<OpenLog> found = find(partition);
+    if (found.isEmpty()) {
+      throw new IOException("Kafka loaded no partition " + partition + " from " + dir);
+    }
+    OpenLog log = found.get();
+    log.kafka().updateHighWatermark(checkpointedHighWatermark(partition));
+    log.kafka().updateHighWatermark(log.kafka().logEndOffset());
+    return log;
   }
 
   /** The watermark that was written last; a partition that has none begins at 0. */
@@ -119,13 +119,12 @@ final class KafkaDir implements AutoCloseable {
   }
 
   /** As a broker truncates: it writes the recovery point right behind the cut. */
-  void truncate(UnifiedLog log, long to) {
-    manager.truncateTo(
-        asScala(Map.<TopicPartition, Object>of(log.topicPartition(), to)), false);
+  void truncate(TopicPartition partition, long to) {
+    manager.truncateTo(asScala(Map.<TopicPartition, Object>of(partition, to)), false);
   }
 
-  void truncateFully(UnifiedLog log, long at) {
-    manager.truncateFullyAndStartAt(log.topicPartition(), at, false, Optional.empty());
+  void truncateFully(TopicPartition partition, long at) {
+    manager.truncateFullyAndStartAt(partition, at, false, Release.none());
   }
 
   /** What the broker's periodic tasks write: recovery points, log starts, high watermarks. */
@@ -140,7 +139,7 @@ final class KafkaDir implements AutoCloseable {
    * from opening the directory again is let go.
    */
   void kill() throws IOException {
-    for (UnifiedLog log : asJava(manager.allLogs())) {
+    for (var log : asJava(manager.allLogs())) {
       log.removeLogMetrics();
       log.closeHandlers();
     }
