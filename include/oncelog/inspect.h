@@ -33,7 +33,12 @@ using BatchVisitor = std::function<bool(const ScannedBatch&)>;
 /// Visits every batch of a `.log` file, or of all `.log` files of a partition directory, in order.
 /// Damaged stretches are visited, too, and the scan goes on at the next place where a whole batch
 /// with a right CRC begins.
-Result<void> scan_batches(const std::string& path, const BatchVisitor& visit, Vfs* vfs = nullptr);
+///
+/// `thread_count`: above 1, so many threads are started for the time of the call to read and to
+/// check CRCs ahead of the visitor, which the caller's thread alone calls; 0: as many as the
+/// machine runs at once.
+Result<void> scan_batches(const std::string& path, const BatchVisitor& visit, Vfs* vfs = nullptr,
+                          int thread_count = 1);
 
 struct Problem {
   std::string file{};
@@ -41,9 +46,16 @@ struct Problem {
   std::string problem{};
 };
 
+struct VerifyOptions {
+  /// Whether the records of each batch are read, too; their bytes are behind the CRC in any case.
+  bool check_records = true;
+  int thread_count = 1;  ///< as in scan_batches
+};
+
 /// Compares the indexes, leader epochs and batches of a partition directory with each other. A
 /// short index is no problem (its tail may not be written yet), a wrong entry is.
-Result<std::vector<Problem>> verify_partition(const std::string& directory, Vfs* vfs = nullptr);
+Result<std::vector<Problem>> verify_partition(const std::string& directory, Vfs* vfs = nullptr,
+                                              VerifyOptions options = {});
 
 /// Partitions whose directories lie in a store's, ascending; nobody need own it.
 Result<std::vector<TopicPartition>> list_partitions(const std::string& directory,
@@ -64,6 +76,9 @@ class PartitionReader {
   /// are waited for.
   Result<void> refresh();
   [[nodiscard]] LogEnds ends() const;
+  /// What the log ends at, as of the last refresh, if that is damage: sound batches or a segment
+  /// lie behind it. A torn tail, which somebody may just be writing, is none.
+  [[nodiscard]] Result<std::optional<Problem>> damage_at_end() const;
   /// As PartitionLog::fetch, without waiting.
   Result<Fetched> fetch(Offset from, FetchOptions options = {}) const;
   Result<OffsetFound> list_offsets(Timestamp timestamp, Isolation isolation) const;

@@ -39,30 +39,20 @@ Result<void> BatchStream::open_segment() {
   if (!opened) return std::unexpected(std::move(opened).error());
   file_ = *std::move(opened);
   ONCELOG_TRY_ASSIGN(file_bytes_, file_->size());
-  scan_ = std::make_unique<segment::BatchScan>(
-      *file_, segment::BatchScan::Options{.begin = 0, .end = file_bytes_});
-  found_.file = name.path;
+  scan_ = std::make_unique<FileScan>(*file_, name.path, file_bytes_);
   end_offset_ = std::max(end_offset_, name.base);
   return {};
 }
 
 Result<bool> BatchStream::scan_on() {
-  ONCELOG_TRY_ASSIGN(found_.batch, scan_->next());
+  ONCELOG_TRY_ASSIGN(const ScannedBatch* const found, scan_->next());
+  if (found == nullptr) return false;
+  found_ = *found;
   if (found_.batch) {
-    found_.position = scan_->batch_position();
-    found_.bytes = std::ssize(found_.batch->bytes());
-    found_.damage.clear();
     check_offsets();
     return true;
   }
-  if (scan_->damage().empty()) return false;
-  found_.position = scan_->position();
-  found_.damage = scan_->damage();
-  ONCELOG_TRY_ASSIGN(const std::optional<std::int64_t> next,
-                     segment::find_next_batch(*file_, found_.position + 1, file_bytes_));
-  found_.bytes = next.value_or(file_bytes_) - found_.position;
-  scan_->resume_at(next.value_or(file_bytes_));
-  if (next || index_ + 1 < segments_.size()) return true;
+  if (found_.position + found_.bytes < file_bytes_ || index_ + 1 < segments_.size()) return true;
   // Where the file has grown since, somebody was just writing what looks torn.
   ONCELOG_TRY_ASSIGN(const std::int64_t bytes_now, file_->size());
   if (bytes_now > file_bytes_) return false;

@@ -7,10 +7,10 @@
 #include <string>
 #include <vector>
 
+#include "inspect/file_scan.h"
 #include "inspect/problem_list.h"
 #include "inspect/segment_list.h"
 #include "oncelog/inspect.h"
-#include "segment/batch_scan.h"
 
 namespace oncelog::inspect {
 
@@ -40,7 +40,7 @@ class BatchStream {
   std::vector<SegmentName> segments_;
   std::size_t index_ = 0;
   std::unique_ptr<File> file_{};
-  std::unique_ptr<segment::BatchScan> scan_{};
+  std::unique_ptr<FileScan> scan_{};
   std::int64_t file_bytes_ = 0;
   Offset end_offset_{};
   ScannedBatch found_{};

@@ -88,12 +88,15 @@ Result<OffsetFound> find_by_time(const ReaderLog& log, Timestamp timestamp) {
       });
 }
 
-/// The largest timestamp among the records of a segment at or above the log start (quirk Q18).
-Result<Timestamp> max_timestamp_from(const ReaderSegment& segment, Offset log_start) {
+/// The largest timestamp among the records of a segment at or above the log start (quirk Q18);
+/// nothing if it has no such record.
+Result<std::optional<Timestamp>> max_timestamp_from(const ReaderSegment& segment,
+                                                    Offset log_start) {
+  if (segment.bytes() == 0) return std::nullopt;
   if (segment.base() >= log_start) return segment.max_timestamp();
   ONCELOG_TRY_ASSIGN(const std::optional<LocatedBatch> first, segment.find_batch(log_start));
+  if (!first) return std::nullopt;
   Timestamp largest = kNoTimestamp;
-  if (!first) return largest;
   segment::HeaderWalk walk(*segment.file(), segment.path(), first->position, segment.bytes());
   while (true) {
     ONCELOG_TRY_ASSIGN(const std::optional<BatchHeader> header, walk.next());
@@ -109,15 +112,15 @@ Result<Timestamp> max_timestamp_from(const ReaderSegment& segment, Offset log_st
   }
 }
 
-/// 12.5: the first record that carries the largest timestamp.
+/// 12.5: the first record that carries the largest timestamp, which may be none (−1).
 Result<OffsetFound> find_max_timestamp(const ReaderLog& log) {
   const Offset log_start = log.ends().log_start;
   const ReaderSegment* found = nullptr;
   Timestamp largest = kNoTimestamp;
   for (const ReaderSegment& segment : log.segments()) {
-    ONCELOG_TRY_ASSIGN(const Timestamp candidate, max_timestamp_from(segment, log_start));
-    if (candidate <= largest) continue;
-    largest = candidate;
+    ONCELOG_TRY_ASSIGN(const auto candidate, max_timestamp_from(segment, log_start));
+    if (!candidate || (found != nullptr && *candidate <= largest)) continue;
+    largest = *candidate;
     found = &segment;
   }
   if (found == nullptr) return OffsetFound{};
@@ -159,6 +162,10 @@ Result<std::unique_ptr<PartitionReader>> PartitionReader::open(const std::string
 Result<void> PartitionReader::refresh() { return state_->log.refresh(); }
 
 LogEnds PartitionReader::ends() const { return state_->log.ends(); }
+
+Result<std::optional<Problem>> PartitionReader::damage_at_end() const {
+  return state_->log.damage_at_end();
+}
 
 std::vector<ProducerInfo> PartitionReader::producers() const {
   return state_->log.replay().producers();

@@ -93,6 +93,36 @@ Result<bool> ReaderLog::read_segment(Known& known, ReaderSegment& segment, bool 
   return is_all_zero(*segment.file(), segment.bytes(), end);
 }
 
+Result<std::optional<Problem>> ReaderLog::damage_at_end() const {
+  ONCELOG_TRY_ASSIGN(const auto listed, list_partition(vfs_, directory_));
+  const auto behind =
+      std::ranges::upper_bound(listed, known_.segments.back().base(), {}, &SegmentName::base);
+  const bool is_last = behind == listed.end();
+  const ReaderSegment& segment = known_.segments.back();
+  const std::int64_t at = segment.bytes();
+  ONCELOG_TRY_ASSIGN(const std::int64_t end, segment.file()->size());
+  segment::BatchScan scan(*segment.file(), {.begin = at, .end = end, .read_bytes = kReadBytes});
+  ONCELOG_TRY_ASSIGN(const std::optional<RecordBatchView> batch, scan.next());
+  // What has come since the last refresh is not damage.
+  if (batch && batch->base_offset() >= known_.log_end) return std::nullopt;
+  if (batch) {
+    return Problem{segment.path(), at,
+                   "base offset " + std::to_string(batch->base_offset().value()) +
+                       " goes back, the log was at " + std::to_string(known_.log_end.value())};
+  }
+  if (scan.damage().empty()) {
+    if (is_last || behind->base >= known_.log_end) return std::nullopt;
+    return Problem{behind->path, 0,
+                   "its base lies below " + std::to_string(known_.log_end.value()) +
+                       ", the end of the segment in front of it"};
+  }
+  if (is_last) {
+    ONCELOG_TRY_ASSIGN(const auto next, segment::find_next_batch(*segment.file(), at + 1, end));
+    if (!next) return std::nullopt;
+  }
+  return Problem{segment.path(), at, scan.damage()};
+}
+
 void ReaderLog::update_ends() {
   const PartitionPlace place = place_of(directory_);
   const Offset first = known_.segments.front().base();

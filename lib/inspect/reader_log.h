@@ -6,12 +6,14 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "inspect/batch_replay.h"
 #include "inspect/reader_segment.h"
 #include "inspect/segment_list.h"
+#include "oncelog/inspect.h"
 #include "oncelog/partition_log.h"
 
 namespace oncelog::inspect {
@@ -24,6 +26,8 @@ class ReaderLog {
   Result<void> refresh();
 
   [[nodiscard]] const LogEnds& ends() const { return ends_; }
+  /// As PartitionReader says.
+  [[nodiscard]] Result<std::optional<Problem>> damage_at_end() const;
   [[nodiscard]] const std::vector<ReaderSegment>& segments() const { return known_.segments; }
   [[nodiscard]] const BatchReplay& replay() const { return *known_.replay; }
   /// Epochs of the batches, and those behind them that the partition's file knows.

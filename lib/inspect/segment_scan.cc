@@ -1,33 +1,19 @@
 #include "inspect/segment_scan.h"
 
 #include <algorithm>
+#include <utility>
 #include <vector>
-
-#include "segment/batch_scan.h"
 
 namespace oncelog::inspect {
 
-Result<bool> scan_segment(const File& file, const std::string& path, const StretchVisitor& visit) {
+Result<bool> scan_segment(const File& file, const std::string& path, const StretchVisitor& visit,
+                          FileScanOptions options) {
   ONCELOG_TRY_ASSIGN(const std::int64_t end, file.size());
-  segment::BatchScan scan(file, {.begin = 0, .end = end});
-  ScannedBatch found;
-  found.file = path;
+  FileScan scan(file, path, end, std::move(options));
   while (true) {
-    ONCELOG_TRY_ASSIGN(found.batch, scan.next());
-    if (!found.batch && scan.damage().empty()) return true;
-    if (found.batch) {
-      found.position = scan.batch_position();
-      found.bytes = std::ssize(found.batch->bytes());
-      found.damage.clear();
-    } else {
-      found.position = scan.position();
-      found.damage = scan.damage();
-      ONCELOG_TRY_ASSIGN(const std::optional<std::int64_t> next,
-                         segment::find_next_batch(file, found.position + 1, end));
-      found.bytes = next.value_or(end) - found.position;
-      scan.resume_at(next.value_or(end));
-    }
-    ONCELOG_TRY_ASSIGN(const bool goes_on, visit(found));
+    ONCELOG_TRY_ASSIGN(const ScannedBatch* const found, scan.next());
+    if (found == nullptr) return true;
+    ONCELOG_TRY_ASSIGN(const bool goes_on, visit(*found));
     if (!goes_on) return false;
   }
 }

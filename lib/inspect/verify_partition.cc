@@ -4,6 +4,7 @@
 #include <cerrno>
 #include <limits>
 
+#include "base/threads.h"
 #include "inspect/batch_replay.h"
 #include "inspect/epoch_check.h"
 #include "inspect/index_checks.h"
@@ -55,8 +56,11 @@ std::string record_problem(const RecordBatchView& batch) {
 /// Walks a partition segment by segment.
 class Verification {
  public:
-  Verification(Vfs& vfs, const std::string& directory, std::vector<SegmentName> segments)
+  Verification(Vfs& vfs, const std::string& directory, std::vector<SegmentName> segments,
+               const VerifyOptions& options)
       : vfs_(vfs),
+        scan_options_{.thread_count = base::threads_wanted(options.thread_count),
+                      .exam = options.check_records ? record_problem : inspect::BatchExam()},
         segments_(std::move(segments)),
         next_offset_(segments_.front().base),
         replay_end_(next_offset_),
@@ -109,7 +113,7 @@ class Verification {
       }
       return true;
     };
-    ONCELOG_TRY(inspect::scan_segment(**file, name.path, visit));
+    ONCELOG_TRY(inspect::scan_segment(**file, name.path, visit, scan_options_));
     ONCELOG_TRY(check_size(name, **file));
     checks.offset_index.finish();
     checks.time_index.finish();
@@ -147,8 +151,7 @@ class Verification {
     }
     // Also after offsets that go back: one wrong number is one problem.
     next_offset_ = batch.next_offset();
-    std::string records = record_problem(batch);
-    if (!records.empty()) problems_.add(found.file, found.position, std::move(records));
+    if (!found.damage.empty()) problems_.add(found.file, found.position, found.damage);
     epochs_.add_batch(found);
     checks.offset_index.add_batch(found.position, batch);
     checks.time_index.add_batch(batch);
@@ -198,6 +201,7 @@ class Verification {
   }
 
   Vfs& vfs_;
+  const inspect::FileScanOptions scan_options_;
   std::vector<SegmentName> segments_;
   ProblemList problems_;
   BatchReplay replay_;
@@ -212,10 +216,11 @@ class Verification {
 
 }  // namespace
 
-Result<std::vector<Problem>> verify_partition(const std::string& directory, Vfs* vfs) {
+Result<std::vector<Problem>> verify_partition(const std::string& directory, Vfs* vfs,
+                                              VerifyOptions options) {
   Vfs& disk = vfs != nullptr ? *vfs : posix_vfs();
   ONCELOG_TRY_ASSIGN(auto segments, inspect::list_partition(disk, directory));
-  return Verification(disk, directory, std::move(segments)).run();
+  return Verification(disk, directory, std::move(segments), options).run();
 }
 
 }  // namespace oncelog

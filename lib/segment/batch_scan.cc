@@ -15,8 +15,6 @@ namespace {
 using record::BatchHeader;
 using record::kHeaderBytes;
 
-/// Up to and with magic: what tells a batch's length and kind, in all versions.
-constexpr std::int64_t kFrameBytes = 17;
 constexpr std::size_t kMagicPosition = 16;
 constexpr std::uint8_t kCodecBitsMax = 4;
 
@@ -42,7 +40,7 @@ std::string hex(std::uint32_t number) {
   return text;
 }
 
-/// What is wrong with the length and the magic, in the order in which Kafka looks (formats 1.6).
+/// What is wrong with the length and the magic.
 std::string frame_damage(const BatchHeader& frame, std::int64_t bytes_left) {
   const auto batch = [&] { return "batch of " + std::to_string(frame.size_bytes()) + " bytes"; };
   if (frame.batch_length < record::kBatchLengthMin) {
@@ -82,6 +80,26 @@ std::string header_damage(const BatchHeader& header) {
   return {};
 }
 }  // namespace
+
+std::expected<std::int64_t, std::string> framed_bytes(Bytes frame_bytes, std::int64_t bytes_left) {
+  const BatchHeader frame = decode_frame(frame_bytes);
+  std::string damage = frame_damage(frame, bytes_left);
+  if (!damage.empty()) return std::unexpected(std::move(damage));
+  return frame.size_bytes();
+}
+
+std::expected<RecordBatchView, std::string> check_batch(Bytes bytes, bool check_crc) {
+  const BatchHeader header = decode(bytes);
+  std::string damage = header_damage(header);
+  if (!damage.empty()) return std::unexpected(std::move(damage));
+  const Result<RecordBatchView> batch = RecordBatchView::parse(bytes);
+  if (!batch) return std::unexpected(batch.error().context);
+  if (check_crc && !batch->check_crc()) {
+    return std::unexpected("CRC is " + hex(header.crc) + ", bytes give " +
+                           hex(record::batch_crc(header, batch->record_bytes())));
+  }
+  return *batch;
+}
 
 BatchScan::BatchScan(const File& file, Options options)
     : file_(file), options_(options), position_(options.begin) {}
@@ -130,33 +148,19 @@ Result<std::optional<RecordBatchView>> BatchScan::next() {
   }
   ONCELOG_TRY_ASSIGN(Bytes bytes, load(kFrameBytes));
   if (std::ssize(bytes) == kFrameBytes) {
-    const BatchHeader frame = decode_frame(bytes);
-    std::string damage = frame_damage(frame, bytes_left);
-    if (!damage.empty()) return damaged(std::move(damage));
-    ONCELOG_TRY_ASSIGN(bytes, load(frame.size_bytes()));
-    if (std::ssize(bytes) == frame.size_bytes()) return check(bytes);
+    auto batch_bytes = framed_bytes(bytes, bytes_left);
+    if (!batch_bytes) return damaged(std::move(batch_bytes).error());
+    ONCELOG_TRY_ASSIGN(bytes, load(*batch_bytes));
+    if (std::ssize(bytes) == *batch_bytes) {
+      auto batch = check_batch(bytes, options_.check_crc);
+      if (!batch) return damaged(std::move(batch).error());
+      batch_position_ = position_;
+      position_ += *batch_bytes;
+      return *batch;
+    }
   }
   return damaged("torn: the file ends at " + std::to_string(position_ + std::ssize(bytes)) +
                  ", expected " + std::to_string(options_.end) + " bytes");
-}
-
-std::optional<RecordBatchView> BatchScan::check(Bytes bytes) {
-  const BatchHeader header = decode(bytes);
-  damage_ = header_damage(header);
-  if (!damage_.empty()) return std::nullopt;
-  const Result<RecordBatchView> batch = RecordBatchView::parse(bytes);
-  if (!batch) {
-    damage_ = batch.error().context;
-    return std::nullopt;
-  }
-  if (options_.check_crc && !batch->check_crc()) {
-    damage_ = "CRC is " + hex(header.crc) + ", bytes give " +
-              hex(record::batch_crc(header, batch->record_bytes()));
-    return std::nullopt;
-  }
-  batch_position_ = position_;
-  position_ += std::ssize(bytes);
-  return *batch;
 }
 
 namespace {

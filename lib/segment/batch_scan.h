@@ -1,6 +1,7 @@
 // batch_scan.h: walks the batches of a file. Recovery, dump, verify and readers share it.
 #pragma once
 
+#include <expected>
 #include <optional>
 #include <string>
 #include <vector>
@@ -9,6 +10,17 @@
 #include "oncelog/record.h"
 
 namespace oncelog::segment {
+
+/// Up to and with magic: what tells a batch's length and kind, in all versions.
+inline constexpr std::int64_t kFrameBytes = 17;
+
+/// The bytes of the whole batch that begins with these kFrameBytes, where `bytes_left` bytes are
+/// left from its front, or what is wrong with them: in the order in which Kafka looks
+/// (formats 1.6).
+[[nodiscard]] std::expected<std::int64_t, std::string> framed_bytes(Bytes frame,
+                                                                    std::int64_t bytes_left);
+/// The batch in exactly the bytes that its frame tells, or what is wrong with it.
+[[nodiscard]] std::expected<RecordBatchView, std::string> check_batch(Bytes bytes, bool check_crc);
 
 /// Reads whole batches one behind the other out of `[begin, end)` of a file, with large reads.
 ///
@@ -41,8 +53,6 @@ class BatchScan {
  private:
   /// Up to `bytes` bytes at position(); fewer if the file ends before.
   Result<Bytes> load(std::int64_t bytes);
-  /// The whole batch in `bytes`, or nothing and its damage.
-  std::optional<RecordBatchView> check(Bytes bytes);
 
   const File& file_;
   Options options_;

@@ -10,9 +10,9 @@
 #include <mutex>
 #include <numeric>
 #include <set>
-#include <system_error>
 #include <thread>
 
+#include "base/threads.h"
 #include "log/open_progress.h"
 #include "segment/segment_names.h"
 #include "store/store_state.h"
@@ -56,7 +56,8 @@ class OpenMany {
 
   std::vector<OpenedPartition> run() {
     const bool reports = static_cast<bool>(options_.on_progress);
-    std::vector<std::thread> threads = start_threads(thread_count() - (reports ? 0 : 1));
+    std::vector<std::thread> threads =
+        base::start_threads(thread_count() - (reports ? 0 : 1), [this] { open_what_is_left(); });
     if (reports && !threads.empty()) {
       report_until_done();
     } else {
@@ -77,22 +78,8 @@ class OpenMany {
   };
 
   [[nodiscard]] std::size_t thread_count() const {
-    const auto wanted = options_.thread_count > 0
-                            ? static_cast<std::size_t>(options_.thread_count)
-                            : std::size_t{std::thread::hardware_concurrency()};
-    return std::clamp<std::size_t>(wanted, 1, std::max<std::size_t>(tasks_.size(), 1));
-  }
-
-  /// As many as the system gives.
-  std::vector<std::thread> start_threads(std::size_t count) {
-    std::vector<std::thread> threads;
-    threads.reserve(count);
-    try {
-      while (threads.size() < count) threads.emplace_back([this] { open_what_is_left(); });
-    } catch (const std::system_error&) {
-      // Those that there are do it all, or this one does.
-    }
-    return threads;
+    const auto wanted = static_cast<std::size_t>(base::threads_wanted(options_.thread_count));
+    return std::min(wanted, std::max<std::size_t>(tasks_.size(), 1));
   }
 
   void open_what_is_left() {

@@ -60,7 +60,7 @@ struct ForeignHeader {
 
 const std::array<ForeignHeader, 8> kForeignHeaders = {{
     {R"(lmdb\.h)", {"lib/snapshot/"}},
-    {R"(xxhash\.h)", {"lib/base/hash.h"}},
+    {R"((xxhash|xxh_x86dispatch)\.h)", {"lib/base/hash.h"}},
     {R"(boost/interprocess/.*)", {"lib/io/", "lib/live/"}},
     {R"((unistd|fcntl|dirent|poll|pthread|sched|signal|spawn)\.h|(sys|linux)/.*)",
      {"lib/io/", "lib/live/", "tools/oncelog/"}},
@@ -81,6 +81,7 @@ const std::map<std::string, std::string, std::less<>> kNoTestOfItsOwn = {
      "half of PartitionReader: partition_reader_test, reader_lookup_test"},
     {"lib/inspect/reader_segment.cc", "half of PartitionReader: reader_fetch_test"},
     {"lib/inspect/repair_survey.cc", "what a repair plans: repair_test"},
+    {"lib/inspect/scan_ahead.cc", "what one thread gives, by several: file_scan_test"},
     {"lib/inspect/seal_check.cc", "what verify says of a seal: log/seals_test"},
     {"lib/inspect/segment_list.cc", "names and order: scan_batches_test"},
     {"lib/inspect/segment_scan.cc", "damage and resumption: scan_batches_test"},

@@ -79,11 +79,17 @@ class ConsumeLoop {
         following_.note_progress();
         continue;
       }
-      if (!flags_.follow || !following_.wait()) return {};
+      if (!flags_.follow || !following_.wait()) {
+        ONCELOG_TRY_ASSIGN(damage_, reader_->damage_at_end());
+        return {};
+      }
       ONCELOG_TRY(reader_->refresh());
     }
     return {};
   }
+
+  /// At which the records ended though there are more behind it.
+  [[nodiscard]] const std::optional<Problem>& damage() const { return damage_; }
 
   [[nodiscard]] Output& output() { return output_; }
 
@@ -163,6 +169,7 @@ class ConsumeLoop {
   std::unique_ptr<PartitionReader> reader_{};
   Offset position_{};
   std::int64_t record_count_ = 0;
+  std::optional<Problem> damage_{};
   Following following_{output_, flags_.idle_ms};
   std::string line_{};
 };
@@ -174,7 +181,13 @@ int run_consume(const ConsumeFlags& flags) {
   ConsumeLoop loop(flags, *start);
   const Result<void> outcome = loop.run();
   const int finished = loop.output().finish();
-  return outcome ? finished : report(outcome.error());
+  if (!outcome) return report(outcome.error());
+  if (!loop.damage()) return finished;
+  fmt::print(stderr,
+             "oncelog: {}: position {}: {}; what lies behind it is not shown (oncelog verify and "
+             "repair say more)\n",
+             loop.damage()->file, loop.damage()->position, loop.damage()->problem);
+  return finished == kExitDone ? kExitDamage : finished;
 }
 
 }  // namespace

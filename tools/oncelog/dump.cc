@@ -12,6 +12,7 @@
 #include "args.h"
 #include "commands.h"
 #include "partitions.h"
+#include "terminal.h"
 
 namespace oncelog::cli {
 
@@ -30,9 +31,12 @@ void DamageLines::show(const Place& place, const std::string& damage) {
   }
   const auto status = posix_vfs().status(place.file);
   const bool is_last = status && *status && next >= (*status)->bytes;
-  output_.write(fmt::format("{:>10} {:>8} DAMAGED: {}; {}\n", place.position, place.bytes, damage,
-                            is_last ? "nothing is behind it in this file"
-                                    : fmt::format("reading goes on at position {}", next)));
+  const std::string text =
+      fmt::format("DAMAGED: {}; {}", damage,
+                  is_last ? "nothing is behind it in this file"
+                          : fmt::format("reading goes on at position {}", next));
+  output_.write(
+      fmt::format("{:>10} {:>8} {}\n", place.position, place.bytes, red(text, Stream::kOutput)));
 }
 
 std::string DamageLines::summary() const {
@@ -115,42 +119,32 @@ int run_dump(const DumpFlags& flags) {
 
 /// Those of kafka-dump-log, by its names.
 void add_kafka_flags(CLI::App& dump, DumpFlags& flags) {
-  const std::string group = "As kafka-dump-log";
+  dump.option_defaults()->group("As kafka-dump-log");
   dump.add_option("--files", flags.files, "Files, separated by commas, in place of PATH")
-      ->delimiter(',')
-      ->group(group);
+      ->delimiter(',');
   dump.add_flag("--deep-iteration", flags.deep_iteration,
-                "Read the records of each batch, also where they are not shown")
-      ->group(group);
+                "Read the records of each batch, also where they are not shown");
   dump.add_flag("--skip-record-metadata", flags.skip_record_metadata,
-                "Of records, show keys and values only")
-      ->group(group);
+                "Of records, show keys and values only");
   dump.add_flag("--verify-index-only", flags.verify_index_only,
-                "Compare an index with its .log; show what is wrong only")
-      ->group(group);
+                "Compare an index with its .log; show what is wrong only");
   dump.add_flag("--index-sanity-check", flags.index_sanity_check,
-                "Compare the entries of an index with each other; show what is wrong only")
-      ->group(group);
+                "Compare the entries of an index with each other; show what is wrong only");
   dump.add_flag("--offsets-decoder", flags.offsets_decoder,
-                "Show records, decoded as those of __consumer_offsets")
-      ->group(group);
+                "Show records, decoded as those of __consumer_offsets");
   dump.add_flag("--transaction-log-decoder", flags.transaction_log_decoder,
-                "Show records, decoded as those of __transaction_state")
-      ->group(group);
+                "Show records, decoded as those of __transaction_state");
   dump.add_option("--max-bytes", flags.max_bytes,
                   "Show what ends within so many bytes of each .log; 0: all")
       ->check([](const std::string& text) {
         const bool is_count = parse_number(text).value_or(-1) >= 0;
         return is_count ? std::string() : text + " is no number of bytes";
-      })
-      ->group(group);
+      });
   dump.add_option("--max-message-size", flags.max_message_size,
-                  "Accepted and not needed: batches of any size are read")
-      ->group(group);
+                  "Accepted and not needed: batches of any size are read");
   for (auto [name, value] : {std::pair{"--key-decoder-class", &flags.key_decoder_class},
                              std::pair{"--value-decoder-class", &flags.value_decoder_class}}) {
-    dump.add_option(name, *value, "Kafka's default classes only: Java's cannot be loaded")
-        ->group(group);
+    dump.add_option(name, *value, "Kafka's default classes only: Java's cannot be loaded");
   }
 }
 

@@ -1,5 +1,6 @@
 // dump_batches.cc: `oncelog dump` of a segment file or of the segments of a partition, ours or
 // Kafka's, whole or damaged: every batch, and every stretch of bytes that is none.
+#include <fmt/compile.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -9,7 +10,9 @@
 #include "args.h"
 #include "dump.h"
 #include "fields.h"
+#include "progress_vfs.h"
 #include "record_decoder.h"
+#include "terminal.h"
 
 namespace oncelog::cli {
 
@@ -77,7 +80,7 @@ class BatchDump {
       kind = control.is_string() ? control.get<std::string>() : "control";
     }
     output_.write(fmt::format(
-        "{:>10} {:>8} {:>10} {:>10} {:>6} {:>10} {:>5} {:>10} {:<7} {:>6} {:<7} {}\n",
+        FMT_COMPILE("{:>10} {:>8} {:>10} {:>10} {:>6} {:>10} {:>5} {:>10} {:<7} {:>6} {:<7} {}\n"),
         scanned.position, scanned.bytes, batch.base_offset().value(), batch.last_offset().value(),
         batch.record_count(), batch.producer_id().value(), batch.producer_epoch().value(),
         batch.base_sequence().value(), kind, batch.leader_epoch().value(),
@@ -188,8 +191,12 @@ class BatchDump {
 
 int dump_batches(Output& output, const DumpFlags& flags, const std::string& path) {
   BatchDump dump(output, flags, path);
-  const Result<void> outcome =
-      scan_batches(path, [&dump](const ScannedBatch& scanned) { return dump.show(scanned); });
+  // What scrolls by at a terminal is progress enough.
+  ProgressVfs progress("dump");
+  Vfs& vfs = output_columns() ? posix_vfs() : progress;
+  const Result<void> outcome = scan_batches(
+      path, [&dump](const ScannedBatch& scanned) { return dump.show(scanned); }, &vfs, 0);
+  progress.clear();
   return dump.finish(outcome);
 }
 

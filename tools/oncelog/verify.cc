@@ -17,13 +17,15 @@ namespace {
 struct VerifyFlags {
   std::string path{};
   std::string partition{};
+  bool no_records = false;
   bool json = false;
 };
 
 int run_verify(const VerifyFlags& flags) {
   const std::string path = partition_path(flags.path, flags.partition);
   ProgressVfs progress("verify");
-  const auto problems = verify_partition(path, &progress);
+  const auto problems =
+      verify_partition(path, &progress, {.check_records = !flags.no_records, .thread_count = 0});
   progress.clear();
   if (!problems) return report(problems.error());
 
@@ -48,6 +50,8 @@ void add_verify(CLI::App& app, Run& run) {
   const auto flags = std::make_shared<VerifyFlags>();
   verify->add_option("PATH", flags->path, "A partition's directory, or a store")->required();
   verify->add_option("PARTITION", flags->partition, "Partition in the store, e.g. orders-0");
+  verify->add_flag("--no-records", flags->no_records,
+                   "Leave the records of each batch closed: their bytes are behind its CRC anyway");
   verify->add_flag("--json", flags->json, "One JSON object a line");
   verify->footer("Example:\n  oncelog verify /tmp/store orders-0");
   verify->callback([&run, flags] { run = [flags] { return run_verify(*flags); }; });

@@ -48,6 +48,49 @@ TEST_F(PartitionReaderTest, TheEndOfTheLastValidBatchIsTheHighWatermark) {
   EXPECT_EQ(bytes_from(*reader, 0), files_.read(files_.segment(0)));
 }
 
+TEST_F(PartitionReaderTest, BatchesBehindDamageMakeItDamageAtTheEnd) {
+  const Buffer batch = make_batch({.base = 0});
+  files_.append(0, join({batch, make_batch({.base = 1}), make_batch({.base = 2})}));
+  const auto reader = open();
+  EXPECT_EQ(*reader->damage_at_end(), std::nullopt);
+  files_.flip(files_.segment(0), batch.size() + 65);
+  const auto damaged = open();
+  const auto damage = *damaged->damage_at_end();
+  ASSERT_TRUE(damage);
+  EXPECT_EQ(damage->file, files_.segment(0));
+  EXPECT_EQ(damage->position, std::ssize(batch));
+  EXPECT_THAT(damage->problem, testing::StartsWith("CRC is "));
+}
+
+TEST_F(PartitionReaderTest, ATornTailIsNoDamageAtTheEndButInFrontOfASegment) {
+  const Buffer batch = make_batch({.base = 0});
+  files_.append(0, join({batch, Buffer(batch.begin(), batch.begin() + 30)}));
+  EXPECT_EQ(*open()->damage_at_end(), std::nullopt);
+  files_.append(1, make_batch({.base = 1}));
+  const auto damage = *open()->damage_at_end();
+  ASSERT_TRUE(damage);
+  EXPECT_EQ(damage->position, std::ssize(batch));
+}
+
+TEST_F(PartitionReaderTest, OffsetsAndBasesThatGoBackAreDamageAtTheEnd) {
+  files_.append(0, join({make_batch({.base = 0, .records = 5}), make_batch({.base = 2})}));
+  EXPECT_THAT((*open()->damage_at_end())->problem, testing::HasSubstr("base offset 2 goes back"));
+  files_.write(files_.segment(0), make_batch({.base = 0, .records = 5}));
+  files_.append(3, make_batch({.base = 3}));
+  const auto damage = *open()->damage_at_end();
+  ASSERT_TRUE(damage);
+  EXPECT_EQ(damage->file, files_.segment(3));
+}
+
+TEST_F(PartitionReaderTest, WhatHasComeSinceTheLastRefreshIsNoDamage) {
+  files_.append(0, make_batch({.base = 0}));
+  const auto reader = open();
+  files_.append(0, make_batch({.base = 1}));
+  EXPECT_EQ(*reader->damage_at_end(), std::nullopt);
+  files_.append(2, make_batch({.base = 2}));
+  EXPECT_EQ(*reader->damage_at_end(), std::nullopt);
+}
+
 // The follower's case: a file grows batch by batch, and is looked at with each byte.
 TEST_F(PartitionReaderTest, FollowsAFileThatIsTornAtEachByte) {
   const std::vector<Buffer> batches{make_batch({.base = 0, .producer = 5}),
