@@ -66,14 +66,16 @@ Result<OffsetFound> find_by_time(const LogView& view, Offset log_start, Timestam
       });
 }
 
-/// The largest timestamp among the records of a segment at or above the log start (quirk Q18).
-Result<Timestamp> max_timestamp_from(const Segment& segment, Offset log_start,
-                                     const DecompressionLimits& limits) {
-  if (segment.base_offset() >= log_start) return segment.max_timestamp();
+/// The largest timestamp among the records of a segment at or above the log start (quirk Q18);
+/// nothing if it has no such record.
+Result<std::optional<Timestamp>> max_timestamp_from(const Segment& segment, Offset log_start,
+                                                    const DecompressionLimits& limits) {
   const std::int64_t end = segment.bytes();
+  if (end == 0) return std::nullopt;
+  if (segment.base_offset() >= log_start) return segment.max_timestamp();
   ONCELOG_TRY_ASSIGN(const std::optional<LocatedBatch> first, segment.find_batch(log_start, end));
+  if (!first) return std::nullopt;
   Timestamp largest = kNoTimestamp;
-  if (!first) return largest;
   HeaderWalk walk(*segment.log_file(), segment.log_path(), first->position, end);
   while (true) {
     ONCELOG_TRY_ASSIGN(const std::optional<BatchHeader> header, walk.next());
@@ -90,15 +92,15 @@ Result<Timestamp> max_timestamp_from(const Segment& segment, Offset log_start,
   }
 }
 
-/// 12.5: the first record that carries the largest timestamp.
+/// 12.5: the first record that carries the largest timestamp, which may be none (−1).
 Result<OffsetFound> find_max_timestamp(const LogView& view, Offset log_start,
                                        const DecompressionLimits& limits) {
   const Segment* found = nullptr;
   Timestamp largest = kNoTimestamp;
   for (const auto& segment : view.segments) {
-    ONCELOG_TRY_ASSIGN(const Timestamp candidate, max_timestamp_from(*segment, log_start, limits));
-    if (candidate <= largest) continue;
-    largest = candidate;
+    ONCELOG_TRY_ASSIGN(const auto candidate, max_timestamp_from(*segment, log_start, limits));
+    if (!candidate || (found != nullptr && *candidate <= largest)) continue;
+    largest = *candidate;
     found = segment.get();
   }
   if (found == nullptr) return OffsetFound{};

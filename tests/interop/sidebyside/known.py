@@ -1,5 +1,5 @@
-"""Findings that stand: where oncelog answers something else than Kafka and nobody has decided that
-it may. Each has a history in ../histories; a mend takes its entry away."""
+"""Findings that stand (lib/DECISIONS.md, 65): where oncelog answers something else than Kafka, beside
+the differences of the design. Each has a history in ../histories; a mend takes its entry away."""
 from .differences import Diverged, Permitted
 
 
@@ -56,11 +56,6 @@ def full_index_in_a_set(memory, request, kafka, oncelog):
         if memory.index_bytes < 1000:
             raise Diverged
     return None
-
-
-def largest_time_of_none(memory, request, kafka, oncelog):
-    is_timeless = request["timestamp"] == -3 and kafka.get("timestamp") == -1
-    return (kafka, kafka) if is_timeless and oncelog.get("offset") == -1 else None
 
 
 def epoch_wavers_in_a_set(memory, request, kafka, oncelog):
@@ -131,9 +126,6 @@ KNOWN = [
               "Kafka loses the largest time of a segment that was cut before it was asked for"
               " it",
               ("list_offsets",), largest_time_behind_truncation),
-    Permitted("the largest time of records without one", "semantics 12.5",
-              "where no record has a time Kafka answers the first of them, oncelog none",
-              ("list_offsets",), largest_time_of_none),
     Permitted("a producer epoch that wavers in a set", "semantics 5.12",
               "a follower's set in which a producer's epoch goes back and forth leaves Kafka its"
               " window, batch by batch (as Kafka recovers it) it is emptied",

@@ -54,6 +54,20 @@ TEST_F(ListOffsetsTest, TheLatestIsTheBoundOfTheIsolation) {
   EXPECT_EQ(find(kLatestTimestamp, Isolation::kReadCommitted), Pair(12, -1));
 }
 
+// As Kafka answers (the history largest-time-of-records-without-one).
+TEST_F(ListOffsetsTest, WhereNoRecordHasATimeTheLargestIsTheFirstOfThem) {
+  append_at(-1);
+  append_at(-1);
+  append_at(-1);
+  value_of(log_->set_high_watermark(Offset(6)));
+  EXPECT_EQ(find(kMaxTimestamp), Pair(0, -1));
+  value_of(log_->delete_records(Offset(5)));
+  EXPECT_EQ(find(kMaxTimestamp), Pair(5, -1));
+  append_at(7);
+  value_of(log_->set_high_watermark(Offset(8)));
+  EXPECT_EQ(find(kMaxTimestamp), Pair(6, 7));
+}
+
 TEST_F(ListOffsetsTest, ATimeGivesTheFirstRecordAtOrAfterIt) {
   append_six();
   EXPECT_EQ(find(Timestamp(0)), Pair(0, 1000));
