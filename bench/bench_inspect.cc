@@ -9,8 +9,8 @@
 // without and with the records, of a segment as Kafka leaves it and of one with our seal, a hash
 // over all of it), and the command as people call it, its output thrown away. Each run does them
 // all one behind the other, beginning with the floor, with the file in the page cache. Medians; the
-// ratio is that of the floor's time to theirs. The files lie in a folder below the given one and are
-// removed at the end.
+// ratio is that of the floor's time to theirs. The files lie in a folder below the given one and
+// are removed at the end.
 #include <fcntl.h>
 #include <spawn.h>
 #include <sys/wait.h>
