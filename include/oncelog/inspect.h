@@ -34,8 +34,8 @@ using BatchVisitor = std::function<bool(const ScannedBatch&)>;
 /// Damaged stretches are visited, too, and the scan goes on at the next place where a whole batch
 /// with a right CRC begins.
 ///
-/// `thread_count`: above 1, so many threads are started for the time of the call to read and to
-/// check CRCs ahead of the visitor, which the caller's thread alone calls; 0: as many as the
+/// `thread_count`: so many threads read and check CRCs ahead of the visitor. The caller's is one of
+/// them, and the only one that calls it; the others live no longer than the call. 0: as many as the
 /// machine runs at once.
 Result<void> scan_batches(const std::string& path, const BatchVisitor& visit, Vfs* vfs = nullptr,
                           int thread_count = 1);
@@ -77,7 +77,8 @@ class PartitionReader {
   Result<void> refresh();
   [[nodiscard]] LogEnds ends() const;
   /// What the log ends at, as of the last refresh, if that is damage: sound batches or a segment
-  /// lie behind it. A torn tail, which somebody may just be writing, is none.
+  /// lie behind it, within 64 MiB in the same file. A torn tail, which somebody may just be
+  /// writing, is none, nor is what a truncation since the last refresh has left.
   [[nodiscard]] Result<std::optional<Problem>> damage_at_end() const;
   /// As PartitionLog::fetch, without waiting.
   Result<Fetched> fetch(Offset from, FetchOptions options = {}) const;

@@ -1,4 +1,4 @@
-// hash.h: xxHash behind one name. The only file that knows whose hash it is.
+// hash.h: xxHash behind one name. Only this and hash.cc know whose hash it is.
 #pragma once
 
 #include <compare>
@@ -6,15 +6,6 @@
 #include <memory>
 
 #include <xxhash.h>
-#if defined(__x86_64__) && __has_include(<xxh_x86dispatch.h>)
-// xxHash's own choice of the widest vectors that the processor has: three times as fast where
-// the library is compiled for all of x86-64.
-#define XXH_DISPATCH_DISABLE_REPLACE
-#include <xxh_x86dispatch.h>
-#define ONCELOG_XXH3_128_UPDATE XXH3_128bits_update_dispatch
-#else
-#define ONCELOG_XXH3_128_UPDATE XXH3_128bits_update
-#endif
 
 #include "oncelog/types.h"
 
@@ -46,7 +37,7 @@ class Hasher128 {
  public:
   Hasher128() : state_(XXH3_createState()) { XXH3_128bits_reset(state_.get()); }
 
-  void add(Bytes bytes) { ONCELOG_XXH3_128_UPDATE(state_.get(), bytes.data(), bytes.size()); }
+  void add(Bytes bytes);
   [[nodiscard]] Hash128 digest() const {
     const XXH128_hash_t hash = XXH3_128bits_digest(state_.get());
     return {hash.high64, hash.low64};
@@ -58,6 +49,5 @@ class Hasher128 {
   };
   std::unique_ptr<XXH3_state_t, Free> state_;
 };
-#undef ONCELOG_XXH3_128_UPDATE
 
 }  // namespace oncelog::base

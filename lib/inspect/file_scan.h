@@ -13,7 +13,7 @@
 namespace oncelog::inspect {
 
 struct FileScanOptions {
-  int thread_count = 1;  ///< above 1: so many are started where the file is worth it
+  int thread_count = 1;  ///< with the caller's; others are started where the file is worth it
   BatchExam exam{};      ///< what it finds becomes the damage of a batch that is given
 };
 

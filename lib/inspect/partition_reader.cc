@@ -89,7 +89,7 @@ Result<OffsetFound> find_by_time(const ReaderLog& log, Timestamp timestamp) {
 }
 
 /// The largest timestamp among the records of a segment at or above the log start (quirk Q18);
-/// nothing if it has no such record.
+/// nothing if it has no batch there.
 Result<std::optional<Timestamp>> max_timestamp_from(const ReaderSegment& segment,
                                                     Offset log_start) {
   if (segment.bytes() == 0) return std::nullopt;

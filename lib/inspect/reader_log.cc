@@ -15,6 +15,8 @@ namespace {
 /// Looks at a directory that changes while we look.
 constexpr int kAttempts = 4;
 constexpr std::int64_t kReadBytes = 1 << 18;
+/// How far behind the log's end a batch is looked for: zeros of a preallocation have no end.
+constexpr std::int64_t kBehindEndBytesMax = 64 << 20;
 }  // namespace
 
 Result<void> ReaderLog::refresh() {
@@ -94,23 +96,33 @@ Result<bool> ReaderLog::read_segment(Known& known, ReaderSegment& segment, bool 
 }
 
 Result<std::optional<Problem>> ReaderLog::damage_at_end() const {
-  ONCELOG_TRY_ASSIGN(const auto listed, list_partition(vfs_, directory_));
-  const auto behind =
-      std::ranges::upper_bound(listed, known_.segments.back().base(), {}, &SegmentName::base);
-  const bool is_last = behind == listed.end();
+  // What an owner is just writing, rolling or cutting is seen in another state by a second look.
+  ONCELOG_TRY_ASSIGN(const auto found, look_behind_end());
+  return found ? look_behind_end() : found;
+}
+
+Result<std::optional<Problem>> ReaderLog::look_behind_end() const {
   const ReaderSegment& segment = known_.segments.back();
+  // Of another log than the one that was read, cut or deleted since, nothing is known.
+  ONCELOG_TRY_ASSIGN(const bool is_continued, segment.is_continued(vfs_));
+  if (!is_continued) return std::nullopt;
+  ONCELOG_TRY_ASSIGN(const auto listed, list_partition(vfs_, directory_));
+  const auto behind = std::ranges::upper_bound(listed, segment.base(), {}, &SegmentName::base);
+  const bool is_last = behind == listed.end();
+
   const std::int64_t at = segment.bytes();
-  ONCELOG_TRY_ASSIGN(const std::int64_t end, segment.file()->size());
-  segment::BatchScan scan(*segment.file(), {.begin = at, .end = end, .read_bytes = kReadBytes});
+  ONCELOG_TRY_ASSIGN(const std::int64_t file_bytes, segment.file()->size());
+  const std::int64_t end = std::min(file_bytes, at + kBehindEndBytesMax);
+  segment::BatchScan scan(*segment.file(), {.begin = at, .end = file_bytes});
   ONCELOG_TRY_ASSIGN(const std::optional<RecordBatchView> batch, scan.next());
-  // What has come since the last refresh is not damage.
-  if (batch && batch->base_offset() >= known_.log_end) return std::nullopt;
+  if (batch && batch->base_offset() >= known_.log_end) return std::nullopt;  // has come since
   if (batch) {
     return Problem{segment.path(), at,
                    "base offset " + std::to_string(batch->base_offset().value()) +
                        " goes back, the log was at " + std::to_string(known_.log_end.value())};
   }
-  if (scan.damage().empty()) {
+  ONCELOG_TRY_ASSIGN(const bool is_zero, is_all_zero(*segment.file(), at, end));
+  if (scan.damage().empty() || is_zero) {
     if (is_last || behind->base >= known_.log_end) return std::nullopt;
     return Problem{behind->path, 0,
                    "its base lies below " + std::to_string(known_.log_end.value()) +

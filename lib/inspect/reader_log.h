@@ -46,6 +46,7 @@ class ReaderLog {
 
   /// Drops segments that retention has removed; false if the files are not a continuation.
   Result<bool> drop_removed(const std::vector<SegmentName>& listed);
+  Result<std::optional<Problem>> look_behind_end() const;
   Result<void> read_new(Known& known, const std::vector<SegmentName>& listed);
   /// Whether the segment is read to its end.
   static Result<bool> read_segment(Known& known, ReaderSegment& segment, bool is_last);

@@ -1,6 +1,7 @@
 #include "inspect/scan_ahead.h"
 
 #include <algorithm>
+#include <exception>
 #include <span>
 #include <utility>
 
@@ -15,8 +16,20 @@ namespace {
 /// bytes have left the cache when their buffer is filled again.
 constexpr std::int64_t kChunkBytes = 512 << 10;
 constexpr std::size_t kChunksPerThread = 2;
+constexpr std::int64_t kKeptBytesMax = 2 * kChunkBytes;
 /// A longer batch is left to the caller.
 constexpr std::int64_t kBatchBytesMax = 64 << 20;
+
+/// Memory that a thread does not get, for a chunk or in an exam, ends what is given: the caller's
+/// own scan comes there, and may throw to whoever called it.
+template <class Chunk, class Step>
+void attempt(Chunk& chunk, const Step& step) {
+  try {
+    step();
+  } catch (const std::exception&) {
+    chunk.is_last = true;
+  }
+}
 
 }  // namespace
 
@@ -24,9 +37,10 @@ ScanAhead::ScanAhead(const File& file, Options options)
     : file_(file),
       options_(std::move(options)),
       first_chunk_begin_(options_.begin - options_.begin % kChunkBytes),
-      chunk_count_((options_.end - first_chunk_begin_ + kChunkBytes - 1) / kChunkBytes),
-      chunks_(kChunksPerThread * static_cast<std::size_t>(std::clamp<std::int64_t>(
-                                     options_.thread_count, 1, chunk_count_))),
+      chunk_count_((options_.end - first_chunk_begin_ - 1) / kChunkBytes + 1),
+      chunks_(kChunksPerThread *
+              static_cast<std::size_t>(std::max<std::int64_t>(
+                  std::min<std::int64_t>(options_.thread_count, chunk_count_), 1))),
       turn_position_(options_.begin),
       position_(options_.begin) {
   threads_ = base::start_threads(chunks_.size() / kChunksPerThread - 1, [this] { work(); });
@@ -71,12 +85,15 @@ bool ScanAhead::work_once(bool may_wait) {
   Chunk& chunk = chunk_at(*index);
   chunk.begin = first_chunk_begin_ + *index * kChunkBytes;
   chunk.filled = 0;
+  chunk.places.clear();
+  chunk.batches.clear();
+  chunk.is_last = false;
   // The frame of a batch that begins in here is read with it.
-  read_to(chunk, chunk.begin + kChunkBytes + segment::kFrameBytes);
+  attempt(chunk, [&] { read_to(chunk, kChunkBytes + segment::kFrameBytes); });
   if (!wait_for_turn(*index)) return false;
-  follow_lengths(chunk, turn_position_);
+  if (!chunk.is_last) attempt(chunk, [&] { follow_lengths(chunk, turn_position_); });
   pass_turn(chunk, *index);
-  check(chunk);
+  attempt(chunk, [&] { check(chunk); });
   {
     const std::scoped_lock lock(mutex_);
     chunk.is_done = true;
@@ -93,8 +110,8 @@ std::optional<std::int64_t> ScanAhead::claim(bool may_wait) {
   return claimed_++;
 }
 
-void ScanAhead::read_to(Chunk& chunk, std::int64_t end) const {
-  const std::int64_t wanted = std::min(end, options_.end) - chunk.begin;
+void ScanAhead::read_to(Chunk& chunk, std::int64_t bytes) const {
+  const std::int64_t wanted = std::min(bytes, options_.end - chunk.begin);
   if (wanted <= chunk.filled) return;
   const std::size_t pages = (static_cast<std::size_t>(wanted) + kPageBytes - 1) / kPageBytes;
   if (chunk.pages.size() < pages) chunk.pages.resize(pages);
@@ -115,9 +132,8 @@ bool ScanAhead::wait_for_turn(std::int64_t index) const {
 }
 
 void ScanAhead::follow_lengths(Chunk& chunk, std::int64_t first) const {
-  const std::int64_t chunk_end = std::min(chunk.begin + kChunkBytes, options_.end);
-  chunk.places.assign(1, first);
-  chunk.is_last = false;
+  const std::int64_t chunk_end = chunk.begin + std::min(kChunkBytes, options_.end - chunk.begin);
+  chunk.places.push_back(first);
   while (chunk.places.back() < chunk_end) {
     const std::int64_t at = chunk.places.back();
     const std::int64_t inside = at - chunk.begin;
@@ -132,7 +148,7 @@ void ScanAhead::follow_lengths(Chunk& chunk, std::int64_t first) const {
 }
 
 void ScanAhead::pass_turn(const Chunk& chunk, std::int64_t index) {
-  turn_position_ = chunk.places.back();
+  if (!chunk.is_last) turn_position_ = chunk.places.back();
   // Unless the end has been told meanwhile.
   turn_.compare_exchange_strong(index, chunk.is_last ? kNoTurn : index + 1);
   turn_.notify_all();
@@ -145,8 +161,7 @@ void ScanAhead::pass_turn(const Chunk& chunk, std::int64_t index) {
 }
 
 void ScanAhead::check(Chunk& chunk) const {
-  if (chunk.places.size() > 1) read_to(chunk, chunk.places.back());
-  chunk.batches.clear();
+  if (chunk.places.size() > 1) read_to(chunk, chunk.places.back() - chunk.begin);
   for (std::size_t i = 0; i + 1 < chunk.places.size(); ++i) {
     const std::int64_t at = chunk.places[i] - chunk.begin;
     const std::int64_t bytes = chunk.places[i + 1] - chunk.places[i];
@@ -176,9 +191,12 @@ const ScanAhead::Chunk& ScanAhead::next_chunk() {
 }
 
 void ScanAhead::give_back_chunk() {
+  Chunk& chunk = chunk_at(given_back_);
+  // A single long batch is no reason to keep its room.
+  if (std::ssize(chunk.pages) * std::ssize(Page{}.bytes) > kKeptBytesMax) chunk.pages = {};
   {
     const std::scoped_lock lock(mutex_);
-    chunk_at(given_back_).is_done = false;
+    chunk.is_done = false;
     ++given_back_;
   }
   open_chunk_ = nullptr;

@@ -32,11 +32,11 @@ struct CheckedBatch {
 /// The file is cut into chunks at fixed places. A thread takes the next one, reads it, waits until
 /// it is known where the first batch begins in it, follows the lengths to the chunk's end, tells
 /// the next one, and only then takes CRCs: reading and CRCs run beside each other, and what has to
-/// happen in order is short. The caller does the same where it would wait. Memory: some chunks a
-/// thread, and longer batches.
+/// happen in order is short. The caller does the same where it would wait. Memory: two chunks a
+/// thread, and in their place batches of up to 64 MiB while they are given.
 ///
 /// It ends at the first bytes that are no sound batch, without a word on them: a BatchScan there
-/// says what is wrong, a failed read or a file that shrinks included.
+/// says what is wrong, a failed read, a file that shrinks or a want of memory included.
 class ScanAhead {
  public:
   struct Options {
@@ -68,7 +68,8 @@ class ScanAhead {
     std::int64_t begin = 0;   ///< in the file, of pages
     std::int64_t filled = 0;  ///< bytes
     std::vector<Page> pages{};
-    std::vector<std::int64_t> places{};  ///< of batches, and behind the last one
+    std::vector<std::int64_t> places{};  ///< of batches, and behind the last one; none at all is
+                                         ///< for want of memory
     std::vector<CheckedBatch> batches{};
     bool is_last = false;  ///< no batch behind these is given
     bool is_done = false;  ///< by mutex_
@@ -84,7 +85,8 @@ class ScanAhead {
   bool work_once(bool may_wait);
   /// Nothing at the end, and where there is no room unless it may wait for that.
   std::optional<std::int64_t> claim(bool may_wait);
-  void read_to(Chunk& chunk, std::int64_t end) const;
+  /// So many bytes from the chunk's begin, as far as the file has them.
+  void read_to(Chunk& chunk, std::int64_t bytes) const;
   /// Until the chunks before have told where this one's first batch begins; false if they will not.
   bool wait_for_turn(std::int64_t index) const;
   void follow_lengths(Chunk& chunk, std::int64_t first) const;

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cerrno>
 #include <limits>
+#include <memory>
+#include <mutex>
 
 #include "base/threads.h"
 #include "inspect/batch_replay.h"
@@ -32,12 +34,12 @@ using inspect::SegmentName;
 constexpr std::int64_t kRelativeMax = std::numeric_limits<std::int32_t>::max();
 
 /// What is wrong with the records of a batch whose CRC is right.
-std::string record_problem(const RecordBatchView& batch) {
+std::string record_problem(const RecordBatchView& batch, const DecompressionLimits& limits) {
   if (batch.is_control()) {
     const auto control = batch.control_record();
     if (!control) return control.error().text();
   }
-  auto reader = RecordReader::open(batch);
+  auto reader = RecordReader::open(batch, limits);
   if (!reader) return reader.error().text();
   Offset next = batch.base_offset();
   while (true) {
@@ -53,6 +55,18 @@ std::string record_problem(const RecordBatchView& batch) {
   }
 }
 
+/// record_problem for several threads, of which one at a time unpacks a batch to more than some
+/// MiB: a bomb takes the memory that it may take once, not once a core.
+inspect::BatchExam record_exam() {
+  static constexpr DecompressionLimits kLimitsBesideOthers{.bytes_max = 16 << 20};
+  return [one_at_a_time = std::make_shared<std::mutex>()](const RecordBatchView& batch) {
+    std::string problem = record_problem(batch, kLimitsBesideOthers);
+    if (problem.empty() || batch.codec_bits() == 0) return problem;
+    const std::scoped_lock lock(*one_at_a_time);
+    return record_problem(batch, {});
+  };
+}
+
 /// Walks a partition segment by segment.
 class Verification {
  public:
@@ -60,7 +74,7 @@ class Verification {
                const VerifyOptions& options)
       : vfs_(vfs),
         scan_options_{.thread_count = base::threads_wanted(options.thread_count),
-                      .exam = options.check_records ? record_problem : inspect::BatchExam()},
+                      .exam = options.check_records ? record_exam() : inspect::BatchExam()},
         segments_(std::move(segments)),
         next_offset_(segments_.front().base),
         replay_end_(next_offset_),

@@ -67,7 +67,7 @@ Result<OffsetFound> find_by_time(const LogView& view, Offset log_start, Timestam
 }
 
 /// The largest timestamp among the records of a segment at or above the log start (quirk Q18);
-/// nothing if it has no such record.
+/// nothing if it has no batch there.
 Result<std::optional<Timestamp>> max_timestamp_from(const Segment& segment, Offset log_start,
                                                     const DecompressionLimits& limits) {
   const std::int64_t end = segment.bytes();

@@ -60,7 +60,7 @@ struct ForeignHeader {
 
 const std::array<ForeignHeader, 8> kForeignHeaders = {{
     {R"(lmdb\.h)", {"lib/snapshot/"}},
-    {R"((xxhash|xxh_x86dispatch)\.h)", {"lib/base/hash.h"}},
+    {R"((xxhash|xxh_x86dispatch)\.h)", {"lib/base/hash."}},
     {R"(boost/interprocess/.*)", {"lib/io/", "lib/live/"}},
     {R"((unistd|fcntl|dirent|poll|pthread|sched|signal|spawn)\.h|(sys|linux)/.*)",
      {"lib/io/", "lib/live/", "tools/oncelog/"}},

@@ -79,12 +79,10 @@ class ConsumeLoop {
         following_.note_progress();
         continue;
       }
-      if (!flags_.follow || !following_.wait()) {
-        ONCELOG_TRY_ASSIGN(damage_, reader_->damage_at_end());
-        return {};
-      }
+      if (!flags_.follow || !following_.wait()) break;
       ONCELOG_TRY(reader_->refresh());
     }
+    if (wants_more()) ONCELOG_TRY_ASSIGN(damage_, reader_->damage_at_end());
     return {};
   }
 

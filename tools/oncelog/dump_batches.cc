@@ -191,9 +191,9 @@ class BatchDump {
 
 int dump_batches(Output& output, const DumpFlags& flags, const std::string& path) {
   BatchDump dump(output, flags, path);
-  // What scrolls by at a terminal is progress enough.
+  // What scrolls by at a terminal is progress enough, and a pager draws there itself.
   ProgressVfs progress("dump");
-  Vfs& vfs = output_columns() ? posix_vfs() : progress;
+  Vfs& vfs = output_is_file() ? progress : posix_vfs();
   const Result<void> outcome = scan_batches(
       path, [&dump](const ScannedBatch& scanned) { return dump.show(scanned); }, &vfs, 0);
   progress.clear();

@@ -13,6 +13,9 @@ namespace oncelog::cli {
 /// How wide the terminal is that standard output goes to; nothing if it goes elsewhere.
 [[nodiscard]] std::optional<std::size_t> output_columns();
 
+/// Whether standard output goes to a file: a pipe may end at the terminal, behind a pager.
+[[nodiscard]] bool output_is_file();
+
 enum class Stream : unsigned char { kOutput, kErrors };
 /// Red where the stream is a terminal and NO_COLOR is not set; else the text as it is.
 [[nodiscard]] std::string red(std::string_view text, Stream stream);

@@ -2,7 +2,12 @@
 
 #include <gmock/gmock.h>
 
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
 #include <random>
+#include <set>
+#include <thread>
 #include <utility>
 
 #include "unit/inspect/partition_files.h"
@@ -13,7 +18,7 @@ namespace {
 using test::Buffer;
 using test::make_batch;
 
-constexpr std::int64_t kMiB = 1 << 20;
+constexpr std::size_t kMiB = 1 << 20;
 
 /// A stretch, kept. Of a batch its last byte's place in memory may be another, its bytes are not.
 struct Stretch {
@@ -58,9 +63,9 @@ class ShortFile final : public File {
 class FileScanTest : public testing::Test {
  protected:
   /// Batches of a few bytes up to several chunks, one behind the other.
-  Buffer random_batches(std::int64_t bytes) {
+  Buffer random_batches(std::size_t bytes) {
     Buffer all;
-    for (std::int64_t base = 0; std::ssize(all) < bytes; ++base) {
+    for (std::int64_t base = 0; all.size() < bytes; ++base) {
       const std::size_t value = random_() % 50 == 0 ? random_() % 700'000 : random_() % 20'000;
       const Buffer batch = make_batch({.base = base, .value_bytes = value});
       all.insert(all.end(), batch.begin(), batch.end());
@@ -114,6 +119,40 @@ TEST_F(FileScanTest, SeveralThreadsGiveWhatOneGives) {
   expect_same_by_any_threads(*file);
 }
 
+TEST_F(FileScanTest, SeveralThreadsAreAtWork) {
+  const auto file = store(random_batches(9 * kMiB));
+  std::mutex mutex;
+  std::condition_variable changed;
+  std::set<std::thread::id> seen;
+  // The first thread waits in its exam for another one.
+  const BatchExam exam = [&](const RecordBatchView&) {
+    std::unique_lock lock(mutex);
+    seen.insert(std::this_thread::get_id());
+    changed.notify_all();
+    changed.wait_for(lock, std::chrono::seconds(20), [&] { return seen.size() > 1; });
+    return std::string();
+  };
+  scan(*file, 2, exam);
+  EXPECT_EQ(seen.size(), 2u);
+}
+
+TEST_F(FileScanTest, ABatchThatIsTooLongToReadAheadIsGivenAllTheSame) {
+  Buffer bytes = random_batches(5 * kMiB);
+  for (const Buffer& more :
+       {make_batch({.base = 1'000'000, .value_bytes = 65 * kMiB}), random_batches(9 * kMiB)}) {
+    bytes.insert(bytes.end(), more.begin(), more.end());
+  }
+  const auto file = store(bytes);
+  EXPECT_EQ(scan(*file, 2), scan(*file, 1));
+}
+
+TEST_F(FileScanTest, BehindDamageSeveralThreadsGoOn) {
+  Buffer bytes = random_batches(24 * kMiB);
+  bytes[1 * kMiB] ^= std::byte{1};
+  bytes[13 * kMiB] ^= std::byte{1};
+  expect_same_by_any_threads(*store(bytes));
+}
+
 TEST_F(FileScanTest, DamageIsTheSameByAnyThreads) {
   for (const int count : {1, 2, 5, 200}) {
     Buffer bytes = random_batches(10 * kMiB);
@@ -140,8 +179,8 @@ TEST_F(FileScanTest, ALengthThatReachesOverTheFileEndsNoScan) {
 
 TEST_F(FileScanTest, AFileThatShrinksIsTornWhereItEnds) {
   const Buffer bytes = random_batches(9 * kMiB);
-  for (const std::int64_t end : {std::int64_t{0}, 5 * kMiB + 77, 9 * kMiB}) {
-    const ShortFile file(store(bytes), end, false);
+  for (const std::size_t end : {std::size_t{0}, 5 * kMiB + 77, 9 * kMiB}) {
+    const ShortFile file(store(bytes), static_cast<std::int64_t>(end), false);
     expect_same_by_any_threads(file);
   }
 }
@@ -166,7 +205,7 @@ TEST_F(FileScanTest, WhatTheExamFindsIsTheDamageOfItsBatch) {
 
 TEST_F(FileScanTest, AScanMayEndEarly) {
   const auto file = store(random_batches(20 * kMiB));
-  for (int visits = 0; visits < 3; ++visits) {
+  for (int visits = 1; visits < 4; ++visits) {
     FileScan scan(*file, "f", *file->size(), {.thread_count = 4});
     for (int i = 0; i < visits; ++i) ASSERT_TRUE(scan.next());
   }

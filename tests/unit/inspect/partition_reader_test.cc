@@ -91,6 +91,22 @@ TEST_F(PartitionReaderTest, WhatHasComeSinceTheLastRefreshIsNoDamage) {
   EXPECT_EQ(*reader->damage_at_end(), std::nullopt);
 }
 
+TEST_F(PartitionReaderTest, ZerosOfAPreallocationAreNoDamageAtTheEnd) {
+  files_.append(0, join({make_batch({.base = 0}), Buffer(100'000)}));
+  const auto reader = open();
+  EXPECT_EQ(*reader->damage_at_end(), std::nullopt);
+  files_.append(1, make_batch({.base = 1}));  // rolled since, and not cut yet
+  EXPECT_EQ(*reader->damage_at_end(), std::nullopt);
+}
+
+TEST_F(PartitionReaderTest, OfALogThatWasCutSinceNothingIsSaid) {
+  files_.append(0, join({make_batch({.base = 0, .value_bytes = 50}), make_batch({.base = 1})}));
+  const auto reader = open();
+  files_.write(files_.segment(0), join({make_batch({.base = 0}), make_batch({.base = 1}),
+                                        make_batch({.base = 2}), make_batch({.base = 3})}));
+  EXPECT_EQ(*reader->damage_at_end(), std::nullopt);
+}
+
 // The follower's case: a file grows batch by batch, and is looked at with each byte.
 TEST_F(PartitionReaderTest, FollowsAFileThatIsTornAtEachByte) {
   const std::vector<Buffer> batches{make_batch({.base = 0, .producer = 5}),

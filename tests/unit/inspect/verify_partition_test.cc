@@ -29,13 +29,20 @@ auto problem_is(const std::string& file, std::int64_t position, const std::strin
 
 class VerifyPartition : public testing::Test {
  protected:
-  std::vector<Problem> verify() {
-    const auto problems = verify_partition(files_.path());
+  std::vector<Problem> verify(const VerifyOptions& options = {}) {
+    const auto problems = verify_partition(files_.path(), nullptr, options);
     EXPECT_TRUE(problems) << problems.error().text();
     return problems.value_or(std::vector<Problem>{});
   }
   void write_epochs(std::string_view text) {
     files_.write(files_.file("leader-epoch-checkpoint"), text);
+  }
+  /// Leaves the CRC right.
+  static void ruin_records(Buffer& batch) {
+    for (std::size_t i = 61; i < batch.size(); ++i) batch[i] = std::byte{0x55};
+    auto header = record::decode_batch_header(Bytes(batch).first<record::kHeaderBytes>());
+    header.crc = record::batch_crc(header, Bytes(batch).subspan(61));
+    record::encode_batch_header(header, std::span(batch).first<record::kHeaderBytes>());
   }
   /// Five batches of equal size with offsets 0, 2, 4, 6, 8, two records each, in one segment.
   void write_five() {
@@ -442,10 +449,7 @@ TEST_F(VerifyPartition, ZerosBehindTheBatchesOfTheActiveSegmentAreNoProblem) {
 TEST_F(VerifyPartition, RecordsMustBeReadable) {
   // A right CRC over bytes that are no lz4 frame.
   Buffer batch = make_batch({.base = 0, .codec = Codec::kLz4});
-  for (std::size_t i = 61; i < batch.size(); ++i) batch[i] = std::byte{0x55};
-  auto header = record::decode_batch_header(Bytes(batch).first<record::kHeaderBytes>());
-  header.crc = record::batch_crc(header, Bytes(batch).subspan(61));
-  record::encode_batch_header(header, std::span(batch).first<record::kHeaderBytes>());
+  ruin_records(batch);
   files_.append(0, batch);
   write_epochs("0\n1\n0 0\n");
   EXPECT_THAT(verify(), ElementsAre(problem_is(files_.segment(0), 0, "CORRUPT_MESSAGE")));
@@ -460,6 +464,34 @@ TEST_F(VerifyPartition, EveryCodecIsReadable) {
   }
   write_epochs("0\n1\n0 0\n");
   EXPECT_THAT(verify(), IsEmpty());
+}
+
+TEST_F(VerifyPartition, SeveralThreadsFindTheSameAndRecordsMayBeLeftClosed) {
+  Buffer all;
+  std::int64_t first_bad = -1;
+  for (std::int64_t base = 0; std::ssize(all) < 8 << 20; base += 2) {
+    const bool is_bad = base % 1000 == 500;
+    Buffer batch = make_batch({.base = base,
+                               .records = 2,
+                               .codec = is_bad ? Codec::kZstd : Codec::kNone,
+                               .value_bytes = 2000});
+    if (is_bad) {
+      if (first_bad < 0) first_bad = std::ssize(all);
+      ruin_records(batch);
+    }
+    all.insert(all.end(), batch.begin(), batch.end());
+  }
+  files_.append(0, all);
+  write_epochs("0\n1\n0 0\n");
+  const auto by_one = verify();
+  ASSERT_THAT(by_one, SizeIs(testing::Gt(1u)));
+  EXPECT_THAT(by_one.front(), problem_is(files_.segment(0), first_bad, "CORRUPT_MESSAGE"));
+  const auto by_three = verify({.thread_count = 3});
+  ASSERT_THAT(by_three, SizeIs(by_one.size()));
+  for (std::size_t i = 0; i < by_one.size(); ++i) {
+    EXPECT_THAT(by_three[i], problem_is(by_one[i].file, by_one[i].position, by_one[i].problem));
+  }
+  EXPECT_THAT(verify({.check_records = false, .thread_count = 3}), IsEmpty());
 }
 
 TEST_F(VerifyPartition, ManyProblemsOfAFileAreCounted) {
