@@ -152,7 +152,8 @@ OffsetFound LogModel::find_max_timestamp() const {
   for (const ModelBatch& batch : batches()) {
     Offset offset = batch.base_offset;
     for (const ModelRecord& record : batch.records) {
-      if (offset >= start && record.timestamp > found.timestamp) {
+      const bool is_first = found.offset == kNoOffset;
+      if (offset >= start && (is_first || record.timestamp > found.timestamp)) {
         found = {offset, record.timestamp, batch.leader_epoch};
       }
       offset = offset + 1;
