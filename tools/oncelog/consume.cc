@@ -82,7 +82,8 @@ class ConsumeLoop {
       if (!flags_.follow || !following_.wait()) break;
       ONCELOG_TRY(reader_->refresh());
     }
-    if (wants_more()) ONCELOG_TRY_ASSIGN(damage_, reader_->damage_at_end());
+    if (!wants_more()) return {};
+    ONCELOG_TRY_ASSIGN(damage_, reader_->damage_at_end());
     return {};
   }
 
