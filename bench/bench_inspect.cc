@@ -47,19 +47,6 @@ struct Setup {
   std::int64_t bytes = std::int64_t{1} << 30;  ///< an eighth for small batches
 };
 
-/// One batch of about `bytes` bytes, records of 1 KiB.
-std::vector<std::byte> make_batch(std::int64_t bytes, std::int32_t sequence) {
-  RecordBatchBuilder builder({.producer_id = ProducerId(1),
-                              .producer_epoch = ProducerEpoch(0),
-                              .base_sequence = Sequence(sequence)});
-  const std::int64_t value_bytes = std::clamp<std::int64_t>(bytes - 61 - 12, 1, 1000);
-  const std::string value(static_cast<std::size_t>(value_bytes), 'v');
-  for (std::int64_t made = 61; made + value_bytes <= bytes; made += value_bytes + 12) {
-    must(builder.add({.timestamp = Timestamp(1'700'000'000'000), .value = as_bytes(value)}));
-  }
-  return must(builder.build());
-}
-
 /// The partition's directory.
 std::string make_partition(const std::string& path, std::int64_t bytes, std::int64_t batch_bytes) {
   const auto store = must(Store::open(path));
@@ -69,7 +56,7 @@ std::string make_partition(const std::string& path, std::int64_t bytes, std::int
   const auto log = must(store->open_partition({"bench", 0}, options));
   std::int32_t sequence = 0;
   for (std::int64_t written = 0; written < bytes;) {
-    const auto batch = make_batch(batch_bytes, sequence);
+    const auto batch = make_idempotent_batch(batch_bytes, sequence);
     const Appended appended = must(log->append_as_leader(batch));
     sequence += static_cast<std::int32_t>(appended.last_offset - appended.base_offset) + 1;
     written += std::ssize(batch);

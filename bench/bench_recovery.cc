@@ -64,19 +64,6 @@ PartitionOptions partition_options() {
 
 TopicPartition name_of(int index) { return {"bench", index}; }
 
-/// One batch of about `bytes` bytes, one record of 1 KiB after the other.
-std::vector<std::byte> make_batch(std::int64_t bytes, std::int32_t sequence) {
-  RecordBatchBuilder builder({.producer_id = ProducerId(1),
-                              .producer_epoch = ProducerEpoch(0),
-                              .base_sequence = Sequence(sequence)});
-  const std::int64_t value_bytes = std::min<std::int64_t>(bytes - 61 - 12, 1000);
-  const std::string value(static_cast<std::size_t>(std::max<std::int64_t>(value_bytes, 1)), 'v');
-  for (std::int64_t made = 61; made + value_bytes <= bytes; made += value_bytes + 12) {
-    must(builder.add({.timestamp = Timestamp(1'700'000'000'000), .value = as_bytes(value)}));
-  }
-  return must(builder.build());
-}
-
 /// A store that was not closed, with recovery points that say nothing.
 void make_store(const std::string& path, const Setup& setup, std::int64_t batch_bytes) {
   const auto store = must(Store::open(path, store_options()));
@@ -84,7 +71,7 @@ void make_store(const std::string& path, const Setup& setup, std::int64_t batch_
     const auto log = must(store->open_partition(name_of(i), partition_options()));
     std::int32_t sequence = 0;
     for (std::int64_t written = 0; written < setup.bytes / setup.partitions;) {
-      const auto batch = make_batch(batch_bytes, sequence);
+      const auto batch = make_idempotent_batch(batch_bytes, sequence);
       const Appended appended = must(log->append_as_leader(batch));
       sequence += static_cast<std::int32_t>(appended.last_offset - appended.base_offset) + 1;
       written += std::ssize(batch);

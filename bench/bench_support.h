@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "oncelog/error.h"
+#include "oncelog/record_builder.h"
 
 namespace oncelog::bench {
 
@@ -61,6 +62,19 @@ inline void add_common_options(CLI::App& app, std::string& directory, int& runs)
 inline void add_mib_option(CLI::App& app, std::int64_t& bytes) {
   app.add_option_function<std::int64_t>("--mib", [&bytes](std::int64_t mib) { bytes = mib << 20; })
       ->check(CLI::PositiveNumber);
+}
+
+/// One idempotent batch of about `bytes` bytes, one record of 1 KiB after the other.
+inline std::vector<std::byte> make_idempotent_batch(std::int64_t bytes, std::int32_t sequence) {
+  RecordBatchBuilder builder({.producer_id = ProducerId(1),
+                              .producer_epoch = ProducerEpoch(0),
+                              .base_sequence = Sequence(sequence)});
+  const std::int64_t value_bytes = std::clamp<std::int64_t>(bytes - 61 - 12, 1, 1000);
+  const std::string value(static_cast<std::size_t>(value_bytes), 'v');
+  for (std::int64_t made = 61; made + value_bytes <= bytes; made += value_bytes + 12) {
+    must(builder.add({.timestamp = Timestamp(1'700'000'000'000), .value = as_bytes(value)}));
+  }
+  return must(builder.build());
 }
 
 /// A new folder, removed at the end with all that is in it.
