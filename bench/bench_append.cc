@@ -25,19 +25,8 @@ constexpr std::int64_t kFileBytesMax = std::int64_t{512} << 20;
 
 std::string parent() { return std::filesystem::temp_directory_path().string(); }
 
-/// One batch of about `bytes`, all told.
-std::vector<std::byte> make_batch(std::int64_t bytes, BatchFields fields) {
-  constexpr std::int64_t kOverheadBytes = kBatchHeaderBytes + 10;
-  RecordBatchBuilder builder(fields);
-  const std::string value(
-      static_cast<std::size_t>(std::max<std::int64_t>(bytes - kOverheadBytes, 1)), 'v');
-  if (!builder.add({.timestamp = Timestamp(1'700'000'000'000), .value = as_bytes(value)}))
-    std::abort();
-  return *builder.build();
-}
-
 void bare_pwrite(benchmark::State& state) {
-  const std::vector<std::byte> batch = make_batch(state.range(0), {});
+  const std::vector<std::byte> batch = make_record_batch(state.range(0), {});
   const ScratchFolder directory(parent());
   const int file = ::open((directory.path() + "/log").c_str(), O_CREAT | O_RDWR | O_CLOEXEC, 0644);
   off_t position = 0;
@@ -69,7 +58,7 @@ void append(benchmark::State& state, bool is_idempotent) {
   std::vector<std::vector<std::byte>> batches;
   for (std::int32_t i = 0; i < prepared_count; ++i) {
     if (is_idempotent) fields.base_sequence = Sequence(i);
-    batches.push_back(make_batch(state.range(0), fields));
+    batches.push_back(make_record_batch(state.range(0), fields));
   }
   std::size_t next = batches.size();
   std::optional<ScratchFolder> directory;
@@ -81,15 +70,15 @@ void append(benchmark::State& state, bool is_idempotent) {
       log.reset();
       store.reset();
       directory.emplace(parent());
-      store = *Store::open(directory->path());
+      store = must(Store::open(directory->path()));
       PartitionOptions options;
       options.level = Level::kWritten;
       options.config.max_message_bytes = 2 << 20;
-      log = *store->open_partition({"bench", 0}, options);
+      log = must(store->open_partition({"bench", 0}, options));
       next = 0;
       state.ResumeTiming();
     }
-    if (!log->append_as_leader(batches[next++])) std::abort();
+    must(log->append_as_leader(batches[next++]));
   }
   state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(batches[0].size()));
 }

@@ -7,17 +7,20 @@
 // append with a file system that stores nothing (the checks), a bare pwrite per batch, and a copy
 // into a mapping whose pages were touched before (no log could be faster, or safe). And the price
 // of a producer id. `durable`, 1, 8 and 64 appenders: against the pwrite of as many batches and one
-// fdatasync, made by one thread (the group); on one partition, and on a partition each, whose syncs
-// the file system may join or not: beside it, what one syncfs for all of them would take. All of a
-// row is measured in turn, run by run, so that what else the machine does meets each; medians of
-// the runs, and of the appends p50, p99, p99.9 and the worst of all. The files lie in a folder
-// below the given one, by default the current one, and are removed at the end.
+// fdatasync, made by one thread (the group), and by as many threads as there are appenders, which
+// meet at a barrier for each fdatasync (no log that threads wait for could be faster); on one
+// partition, and on a partition each, whose syncs the file system may join or not: beside it, what
+// one syncfs for all of them would take. All of a row is measured in turn, run by run, so that what
+// else the machine does meets each; medians of the runs, and of the appends p50, p99, p99.9 and the
+// worst of all. The files lie in a folder below the given one, by default the current one, and are
+// removed behind each loop.
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
+#include <barrier>
 #include <chrono>
 #include <cstdio>
 #include <cstdlib>
@@ -92,16 +95,6 @@ class NowhereVfs final : public Vfs {
   Vfs& under_ = posix_vfs();
 };
 
-/// One batch of about `bytes`, all told.
-Batch make_batch(std::int64_t bytes, const BatchFields& fields) {
-  constexpr std::int64_t kOverheadBytes = kBatchHeaderBytes + 10;
-  RecordBatchBuilder builder(fields);
-  const std::string value(
-      static_cast<std::size_t>(std::max<std::int64_t>(bytes - kOverheadBytes, 1)), 'v');
-  must(builder.add({.timestamp = Timestamp(1'700'000'000'000), .value = as_bytes(value)}));
-  return must(builder.build());
-}
-
 std::vector<Batch> make_batches(std::int64_t bytes, int count, std::int64_t producer_id) {
   std::vector<Batch> batches;
   for (std::int32_t i = 0; i < count; ++i) {
@@ -111,7 +104,7 @@ std::vector<Batch> make_batches(std::int64_t bytes, int count, std::int64_t prod
                 .producer_epoch = ProducerEpoch(0),
                 .base_sequence = Sequence(i)};
     }
-    batches.push_back(make_batch(bytes, fields));
+    batches.push_back(make_record_batch(bytes, fields));
   }
   return batches;
 }
@@ -152,9 +145,10 @@ class RawFile {
   ~RawFile() { ::close(descriptor_); }
   RawFile(const RawFile&) = delete;
   RawFile& operator=(const RawFile&) = delete;
+  /// Also by several threads at once.
   void write(const Batch& batch) {
-    if (::pwrite(descriptor_, batch.data(), batch.size(), end_) < 0) give_up("pwrite");
-    end_ += static_cast<off_t>(batch.size());
+    const off_t at = end_.fetch_add(static_cast<off_t>(batch.size()), std::memory_order_relaxed);
+    if (::pwrite(descriptor_, batch.data(), batch.size(), at) < 0) give_up("pwrite");
   }
   void sync() const {
     if (::fdatasync(descriptor_) != 0) give_up("fdatasync");
@@ -165,7 +159,7 @@ class RawFile {
 
  private:
   int descriptor_;
-  off_t end_ = 0;
+  std::atomic<off_t> end_{0};
 };
 
 struct OpenLog {
@@ -195,10 +189,18 @@ OpenLog open_logs(const std::string& path, Level level, int partitions, Vfs* vfs
 
 void time_appends(Times& times, ScratchFolder& folder, const std::vector<Batch>& batches,
                   Vfs* vfs) {
+  folder.clear();
   const OpenLog open = open_logs(folder.next(), Level::kWritten, 1, vfs);
   time_each(times, static_cast<int>(batches.size()), [&](int i) {
     must(open.logs[0]->append_as_leader(batches[static_cast<std::size_t>(i)]));
   });
+}
+
+void time_pwrites(Times& times, ScratchFolder& folder, const std::vector<Batch>& batches) {
+  folder.clear();
+  RawFile file(folder.next());
+  time_each(times, static_cast<int>(batches.size()),
+            [&](int i) { file.write(batches[static_cast<std::size_t>(i)]); });
 }
 
 void time_mapping(Times& times, const std::vector<Batch>& batches) {
@@ -236,8 +238,7 @@ void run_written(const Setup& setup, ScratchFolder& folder) {
     for (int run = 0; run < setup.runs; ++run) {
       time_appends(append, folder, plain, nullptr);
       time_appends(checks, folder, plain, &nowhere);
-      RawFile file(folder.next());
-      time_each(pwrite, count, [&](int i) { file.write(plain[static_cast<std::size_t>(i)]); });
+      time_pwrites(pwrite, folder, plain);
       time_mapping(mapping, plain);
       time_appends(with_id, folder, tagged, nullptr);
     }
@@ -277,55 +278,82 @@ void time_group(Times& times, const OpenLog& open, const std::vector<std::vector
   for (const auto& one : each) times.each.insert(times.each.end(), one.begin(), one.end());
 }
 
+/// So many threads, each of which calls `body` with its number `count` times; ns per time.
+template <class Body>
+void time_threads(Times& times, int threads, int count, const Body& body) {
+  const std::int64_t begin = now_ns();
+  {
+    std::vector<std::jthread> running;
+    for (int t = 0; t < threads; ++t) {
+      running.emplace_back([&, t] {
+        for (int i = 0; i < count; ++i) body(t);
+      });
+    }
+  }
+  times.run_ns.push_back(static_cast<double>(now_ns() - begin) / count);
+}
+
+/// What one appender each would take for the same bytes without a log.
+struct DurableFloors {
+  Times one_thread{};  ///< writes all of the group, then one fdatasync
+  Times meeting{};     ///< a thread each, one fdatasync where they meet
+  Times files{};       ///< a thread and a file each
+  Times syncfs{};      ///< a file each, one syncfs by one thread
+
+  void run(ScratchFolder& folder, int appenders, int count, const Batch& batch) {
+    folder.clear();
+    RawFile group(folder.next());
+    time_each(one_thread, count, [&](int) {
+      for (int a = 0; a < appenders; ++a) group.write(batch);
+      group.sync();
+    });
+    RawFile shared(folder.next());
+    std::barrier all_written(appenders, [&shared]() noexcept { shared.sync(); });
+    time_threads(meeting, appenders, count, [&](int) {
+      shared.write(batch);
+      all_written.arrive_and_wait();
+    });
+    std::vector<std::unique_ptr<RawFile>> own;
+    for (int a = 0; a < appenders; ++a) own.push_back(std::make_unique<RawFile>(folder.next()));
+    time_threads(files, appenders, count, [&](int a) {
+      own[static_cast<std::size_t>(a)]->write(batch);
+      own[static_cast<std::size_t>(a)]->sync();
+    });
+    time_each(syncfs, count, [&](int) {
+      for (auto& file : own) file->write(batch);
+      own[0]->sync_file_system();
+    });
+  }
+};
+
 void run_durable(const Setup& setup, ScratchFolder& folder, std::int64_t bytes) {
   std::printf("\ndurable, batches of %lld bytes; us for one batch of each appender\n",
               static_cast<long long>(bytes));
-  std::printf("%9s %9s %9s %9s %9s %9s | %8s %8s | %8s %8s %8s %8s\n", "appenders", "one log",
-              "a log each", "floor", "files", "syncfs", "/floor", "logs/one", "p50", "p99", "p99.9",
-              "worst");
+  std::printf("%9s %9s %10s %9s %9s %9s %9s | %8s %8s %8s | %8s %8s %8s %8s\n", "appenders",
+              "one log", "a log each", "floor", "threads", "files", "syncfs", "/floor", "/threads",
+              "logs/one", "p50", "p99", "p99.9", "worst");
   for (const int appenders : {1, 8, 64}) {
     const int count = setup.is_quick ? 20 : 100;
     std::vector<std::vector<Batch>> batches;
     for (int a = 0; a < appenders; ++a) batches.push_back(make_batches(bytes, count, 100 + a));
     Times one_log;
     Times log_each;
-    Times floor;
-    Times files;
-    Times syncfs;
+    DurableFloors floors;
     for (int run = 0; run < setup.runs; ++run) {
+      folder.clear();
       time_group(one_log, open_logs(folder.next(), Level::kDurable, 1, nullptr), batches);
       time_group(log_each, open_logs(folder.next(), Level::kDurable, appenders, nullptr), batches);
-      RawFile group(folder.next());
-      time_each(floor, count, [&](int) {
-        for (int a = 0; a < appenders; ++a) group.write(batches[0][0]);
-        group.sync();
-      });
-      std::vector<std::unique_ptr<RawFile>> own;
-      for (int a = 0; a < appenders; ++a) own.push_back(std::make_unique<RawFile>(folder.next()));
-      const std::int64_t begin = now_ns();
-      {
-        std::vector<std::jthread> threads;
-        for (auto& file : own) {
-          threads.emplace_back([&] {
-            for (int i = 0; i < count; ++i) {
-              file->write(batches[0][0]);
-              file->sync();
-            }
-          });
-        }
-      }
-      files.run_ns.push_back(static_cast<double>(now_ns() - begin) / count);
-      time_each(syncfs, count, [&](int) {
-        for (auto& file : own) file->write(batches[0][0]);
-        own[0]->sync_file_system();
-      });
+      floors.run(folder, appenders, count, batches[0][0]);
     }
     constexpr double kUs = 1e-3;
-    std::printf("%9d %9.0f %9.0f %9.0f %9.0f %9.0f | %8.2f %8.2f | %8.0f %8.0f %8.0f %8.0f\n",
-                appenders, one_log.median() * kUs, log_each.median() * kUs, floor.median() * kUs,
-                files.median() * kUs, syncfs.median() * kUs, one_log.median() / floor.median(),
-                log_each.median() / one_log.median(), one_log.part(0.5) * kUs,
-                one_log.part(0.99) * kUs, one_log.part(0.999) * kUs, one_log.part(1) * kUs);
+    std::printf(
+        "%9d %9.0f %10.0f %9.0f %9.0f %9.0f %9.0f | %8.2f %8.2f %8.2f | %8.0f %8.0f %8.0f %8.0f\n",
+        appenders, one_log.median() * kUs, log_each.median() * kUs,
+        floors.one_thread.median() * kUs, floors.meeting.median() * kUs,
+        floors.files.median() * kUs, floors.syncfs.median() * kUs,
+        one_log.median() / floors.one_thread.median(), one_log.median() / floors.meeting.median(),
+        log_each.median() / one_log.median(), one_log.part(0.5) * kUs, one_log.part(0.99) * kUs,
+        one_log.part(0.999) * kUs, one_log.part(1) * kUs);
     std::fflush(stdout);
   }
 }

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "oncelog/error.h"
+#include "oncelog/record.h"
 #include "oncelog/record_builder.h"
 
 namespace oncelog::bench {
@@ -64,6 +65,16 @@ inline void add_mib_option(CLI::App& app, std::int64_t& bytes) {
       ->check(CLI::PositiveNumber);
 }
 
+/// One batch of one record, of `bytes` bytes, all told, but for some.
+inline std::vector<std::byte> make_record_batch(std::int64_t bytes, const BatchFields& fields) {
+  constexpr std::int64_t kOverheadBytes = kBatchHeaderBytes + 10;
+  RecordBatchBuilder builder(fields);
+  const auto value_bytes = std::max<std::int64_t>(bytes - kOverheadBytes, 1);
+  const std::string value(static_cast<std::size_t>(value_bytes), 'v');
+  must(builder.add({.timestamp = Timestamp(1'700'000'000'000), .value = as_bytes(value)}));
+  return must(builder.build());
+}
+
 /// One idempotent batch of about `bytes` bytes, one record of 1 KiB after the other.
 inline std::vector<std::byte> make_idempotent_batch(std::int64_t bytes, std::int32_t sequence) {
   RecordBatchBuilder builder({.producer_id = ProducerId(1),
@@ -90,6 +101,13 @@ class ScratchFolder {
   [[nodiscard]] const std::string& path() const { return path_; }
   /// A name in it that has not been used before.
   std::string next() { return path_ + "/" + std::to_string(++count_); }
+  /// Removes what is in it. Memory of the page cache that comes back is used for the next files: a
+  /// virtual machine pays dearly for pages that it has not touched before.
+  void clear() const {
+    for (const auto& entry : std::filesystem::directory_iterator(path_)) {
+      std::filesystem::remove_all(entry.path());
+    }
+  }
 
  private:
   std::string path_;

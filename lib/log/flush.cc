@@ -152,7 +152,7 @@ Result<void> sync_log(LogState& state, SyncScope scope, Offset needed) {
 namespace {
 
 /// Whom the last sync was for come back at once, as a rule, and a sync for each half of them costs
-/// all more than a short wait. It ends when nobody comes for a sixteenth of a sync, and after a
+/// all more than a short wait. It ends when nobody comes for a quarter of a sync, and after a
 /// whole one.
 void await_last_group(const LogState& state) {
   using Clock = std::chrono::steady_clock;
@@ -163,7 +163,7 @@ void await_last_group(const LogState& state) {
   const Clock::time_point begin = Clock::now();
   Clock::time_point came = begin;
   Clock::time_point now = begin;
-  while (seen < awaited && now - came < sync_time / 16 && now - begin < sync_time) {
+  while (seen < awaited && now - came < sync_time / 4 && now - begin < sync_time) {
     std::this_thread::yield();
     now = Clock::now();
     const std::int64_t arrivals = state.sync_arrivals.load();
@@ -184,31 +184,47 @@ Result<void> sync_group(LogState& state, Offset needed) {
   return synced;
 }
 
+/// Wakes all who wait for it. A futex each of them leaves by itself: behind a mutex, 64 of them
+/// would go one by one.
+void end_round(LogState& state) {
+  {
+    const std::scoped_lock lock(state.sync_mutex);  // for await_round's second half
+    state.is_syncing.store(false);
+    state.sync_rounds.fetch_add(1);
+  }
+  state.sync_rounds.notify_all();
+  state.sync_ended.notify_all();
+}
+
+/// Until the sync that runs in this round has ended; false at the deadline.
+bool await_round(LogState& state, std::uint32_t round, std::optional<Deadline> deadline) {
+  if (!deadline) {
+    state.sync_rounds.wait(round);
+    return true;
+  }
+  std::unique_lock lock(state.sync_mutex);
+  return state.sync_ended.wait_until(lock, *deadline,
+                                     [&] { return state.sync_rounds.load() != round; });
+}
+
 }  // namespace
 
 Result<void> sync_with_others(LogState& state, Offset needed, std::optional<Deadline> deadline) {
   const auto is_durable = [&] { return Offset(state.durable_end.load()) >= needed; };
   state.sync_arrivals.fetch_add(1);
-  std::unique_lock lock(state.sync_mutex);
   while (!is_durable()) {
-    if (!state.is_syncing) {
-      state.is_syncing = true;
-      lock.unlock();
-      auto synced = sync_group(state, needed);
-      lock.lock();
-      state.is_syncing = false;
-      state.sync_ended.notify_all();
-      lock.unlock();
+    const std::uint32_t round = state.sync_rounds.load();
+    if (!state.is_syncing.exchange(true)) {
+      // Durable by now, where the sync before has ended since.
+      const Result<void> synced = is_durable() ? Result<void>{} : sync_group(state, needed);
+      end_round(state);
       tell_durable(state, state.poison.check());
       ONCELOG_TRY(synced);
       if (is_durable()) return {};
       return fail(ErrorCode::OFFSET_OUT_OF_RANGE, "offset ", needed, " is above the durable end ",
                   state.durable_end.load(), ": the log was truncated meanwhile");
     }
-    if (!deadline) {
-      state.sync_ended.wait(lock);
-    } else if (state.sync_ended.wait_until(lock, *deadline) == std::cv_status::timeout &&
-               !is_durable()) {
+    if (!await_round(state, round, deadline) && !is_durable()) {
       return fail(ErrorCode::DEADLINE_EXCEEDED, "wait_durable: offset ", needed,
                   " is not on stable storage yet, the durable end is ", state.durable_end.load());
     }

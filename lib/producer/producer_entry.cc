@@ -6,9 +6,9 @@ namespace oncelog::producer {
 
 const RememberedBatch* ProducerEntry::find_duplicate(const record::BatchHeader& header) const {
   if (header.producer_epoch != epoch) return nullptr;
+  const Sequence last_sequence = header.last_sequence();
   const auto found = std::ranges::find_if(window(), [&](const RememberedBatch& batch) {
-    return batch.first_sequence() == header.base_sequence &&
-           batch.last_sequence == header.last_sequence();
+    return batch.last_sequence == last_sequence && batch.first_sequence() == header.base_sequence;
   });
   return found == window().end() ? nullptr : &*found;
 }

@@ -104,6 +104,17 @@ def ends_when_idle(oncelog, store):
     run(oncelog, "consume", store, "t-7", "--follow", "--idle-ms", 100)
 
 
+def ends_at_damage(oncelog, store):
+    """Behind a flipped byte of a finished segment nothing would ever come."""
+    damaged = sorted((store / "t-0").glob("*.log"))[4]
+    whole = damaged.read_bytes()
+    damaged.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
+    output, errors = run(oncelog, "consume", store, "t-0", "--follow", status=1)
+    damaged.write_bytes(whole)
+    check(0 < output.count(b"\n") < 3000, "not what lies before the damage")
+    check(f"{damaged}: position " in errors and "CRC" in errors, errors)
+
+
 def is_quiet_when_its_reader_goes(oncelog, store):
     reader = subprocess.Popen([oncelog, "consume", str(store), "t-0"], stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE)
@@ -118,6 +129,7 @@ def test(oncelog, folder):
     follows_a_killed_writer(oncelog, folder, random.Random(SEED))
     reads_parts(oncelog, folder / "store")
     ends_when_idle(oncelog, folder / "store")
+    ends_at_damage(oncelog, folder / "store")
     is_quiet_when_its_reader_goes(oncelog, folder / "store")
 
 

@@ -160,7 +160,15 @@ std::string zsh_script(const CLI::App& app, const std::vector<CommandText>& comm
     text += fmt::format("    {})\n      _arguments \\\n        {}\n      ;;\n", command.name,
                         zsh_specs(command));
   }
-  return text + "  esac\n}\n_oncelog \"$@\"\n";
+  // zsh calls a file in its path as the function itself; whoever reads it by `source` wants that
+  // defined.
+  return text +
+         "  esac\n}\n"
+         "if [[ $funcstack[1] == _oncelog ]]; then\n"
+         "  _oncelog \"$@\"\n"
+         "else\n"
+         "  compdef _oncelog oncelog\n"
+         "fi\n";
 }
 
 // --- fish ---
@@ -214,7 +222,7 @@ void add_completion(CLI::App& app, Run& run) {
       "`cmake --install` puts them where the shells look.\n"
       "\n"
       "Examples:\n"
-      "  source <(oncelog completion bash)\n"
+      "  source <(oncelog completion bash)     # or zsh, behind compinit\n"
       "  oncelog completion zsh > ~/.zsh/completions/_oncelog\n"
       "  oncelog completion fish > ~/.config/fish/completions/oncelog.fish");
   completion->callback(

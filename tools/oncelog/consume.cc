@@ -67,7 +67,8 @@ class ConsumeLoop {
  public:
   ConsumeLoop(const ConsumeFlags& flags, StartPlace start) : flags_(flags), start_(start) {}
 
-  /// Until the end, or with --follow until told to stop or nothing has come for --idle-ms.
+  /// Until the end, or with --follow until told to stop, nothing has come for --idle-ms, or damage
+  /// is in the way.
   Result<void> run() {
     ONCELOG_TRY(open_reader());
     if (!reader_) return {};
@@ -79,10 +80,10 @@ class ConsumeLoop {
         following_.note_progress();
         continue;
       }
-      if (!flags_.follow || !following_.wait()) break;
-      ONCELOG_TRY(reader_->refresh());
+      ONCELOG_TRY_ASSIGN(const bool may_come, wait_for_more());
+      if (!may_come) break;
     }
-    if (!wants_more()) return {};
+    if (!wants_more() || damage_) return {};
     ONCELOG_TRY_ASSIGN(damage_, reader_->damage_at_end());
     return {};
   }
@@ -96,6 +97,18 @@ class ConsumeLoop {
   [[nodiscard]] bool wants_more() const {
     return output_.is_open() && !stop_requested() &&
            (flags_.records_max < 0 || record_count_ < flags_.records_max);
+  }
+
+  /// False where nothing can come any more, or nobody waits for it.
+  Result<bool> wait_for_more() {
+    if (!flags_.follow || !following_.wait()) return false;
+    if (following_.is_another_second_silent()) {
+      // Behind damage nothing will ever come: a reader that went on waiting would be stuck.
+      ONCELOG_TRY_ASSIGN(damage_, reader_->damage_at_end());
+      if (damage_) return false;
+    }
+    ONCELOG_TRY(reader_->refresh());
+    return true;
   }
 
   /// Leaves the reader empty if following ended before there was a partition.

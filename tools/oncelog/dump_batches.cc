@@ -1,6 +1,5 @@
 // dump_batches.cc: `oncelog dump` of a segment file or of the segments of a partition, ours or
 // Kafka's, whole or damaged: every batch, and every stretch of bytes that is none.
-#include <fmt/compile.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -8,6 +7,7 @@
 #include <utility>
 
 #include "args.h"
+#include "batch_row.h"
 #include "dump.h"
 #include "fields.h"
 #include "progress_vfs.h"
@@ -17,10 +17,6 @@
 namespace oncelog::cli {
 
 namespace {
-
-constexpr const char* kHeading =
-    "  position    bytes       base       last  count        pid epoch        seq kind    leader "
-    "codec   max timestamp\n";
 
 class BatchDump {
  public:
@@ -69,22 +65,11 @@ class BatchDump {
   void show_heading(const std::string& file) {
     if (file == file_) return;
     file_ = file;
-    output_.write(fmt::format("{}\n{}", file, flags_.damage_only() ? "" : kHeading));
+    output_.write(fmt::format("{}\n{}", file, flags_.damage_only() ? "" : BatchRow::kHeading));
   }
 
   void show_row(const ScannedBatch& scanned) {
-    const RecordBatchView& batch = *scanned.batch;
-    std::string kind = batch.is_transactional() ? "txn" : "data";
-    if (batch.is_control()) {
-      const Json control = json_control(batch);
-      kind = control.is_string() ? control.get<std::string>() : "control";
-    }
-    output_.write(fmt::format(
-        FMT_COMPILE("{:>10} {:>8} {:>10} {:>10} {:>6} {:>10} {:>5} {:>10} {:<7} {:>6} {:<7} {}\n"),
-        scanned.position, scanned.bytes, batch.base_offset().value(), batch.last_offset().value(),
-        batch.record_count(), batch.producer_id().value(), batch.producer_epoch().value(),
-        batch.base_sequence().value(), kind, batch.leader_epoch().value(),
-        codec_name(batch.codec_bits()), timestamp_text(batch.max_timestamp())));
+    output_.write(row_.line(scanned));
     if (!flags_.records) return;
     visit_records(scanned, [&](const RecordView& record) {
       std::string line = "      ";
@@ -182,6 +167,7 @@ class BatchDump {
   const bool is_directory_;
   DamageLines damage_;
   std::optional<CoordinatorTopic> topic_;
+  BatchRow row_{};
   std::string file_{};
   std::string record_damage_{};  ///< the first record of this batch that is not what it should be
   std::int64_t batch_count_ = 0;

@@ -1,5 +1,7 @@
 #include "following.h"
 
+#include <algorithm>
+
 #include "signals.h"
 
 namespace oncelog::cli {
@@ -16,6 +18,13 @@ bool Following::wait() {
   if (idle_ms_ >= 0 && idle >= std::chrono::milliseconds(idle_ms_)) return false;
   sleep_interruptibly(kPollInterval);
   return !stop_requested() && output_.is_open();
+}
+
+bool Following::is_another_second_silent() {
+  const auto now = std::chrono::steady_clock::now();
+  if (now - std::max(last_progress_, last_silence_) < std::chrono::seconds(1)) return false;
+  last_silence_ = now;
+  return true;
 }
 
 }  // namespace oncelog::cli

@@ -19,11 +19,14 @@ class Following {
   /// Writes out what is there and lets a moment pass. False if there is nothing to wait for any
   /// more.
   [[nodiscard]] bool wait();
+  /// True once for each second in which nothing has come.
+  [[nodiscard]] bool is_another_second_silent();
 
  private:
   Output& output_;
   const std::int64_t idle_ms_;
   std::chrono::steady_clock::time_point last_progress_ = std::chrono::steady_clock::now();
+  std::chrono::steady_clock::time_point last_silence_ = last_progress_;
 };
 
 }  // namespace oncelog::cli

@@ -1,39 +1,82 @@
-"""Running the command at a terminal."""
+"""Running the command, or a shell, at a terminal."""
+import fcntl
 import os
 import pty
 import select
 import struct
-import fcntl
 import subprocess
 import termios
 import time
 
 from command import ANSWER_SECONDS, check
 
+# A program that has printed nothing for so long waits for whoever types.
+QUIET_SECONDS = 0.5
+
+
+class Terminal:
+    """A program that has a terminal as its input, output and errors."""
+
+    def __init__(self, command, columns=80, lines=25, environment=None):
+        self.leader, follower = pty.openpty()
+        fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+        self.process = subprocess.Popen(
+            command, stdin=follower, stdout=follower, stderr=follower, start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+            env={**os.environ, "TERM": "dumb", **(environment or {})})
+        os.close(follower)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait(timeout=ANSWER_SECONDS)
+        os.close(self.leader)
+
+    def send(self, text):
+        os.write(self.leader, text.encode())
+
+    def read(self, seconds):
+        """What comes next: None if nothing does in time, empty once the other side is closed."""
+        if not select.select([self.leader], [], [], seconds)[0]:
+            return None
+        try:
+            return os.read(self.leader, 65536)
+        except OSError:
+            return b""
+
+    def read_until(self, *ends):
+        """All up to one of these texts."""
+        seen = b""
+        limit = time.monotonic() + ANSWER_SECONDS
+        while not any(end.encode() in seen for end in ends):
+            check(time.monotonic() < limit, "waited in vain for", ends, seen)
+            seen += self.read(1) or b""
+        return seen.decode(errors="replace")
+
+    def read_until_quiet(self):
+        """All that comes, something at least, until nothing does any more."""
+        seen = self.read(ANSWER_SECONDS) or b""
+        while more := self.read(QUIET_SECONDS):
+            seen += more
+        return seen.decode(errors="replace")
+
 
 def run_at_terminal(oncelog, *arguments, answer=None, status=0, columns=80, environment=None):
-    """Runs a subcommand with a terminal as its input, output and errors, types `answer` once it
-    asks, checks its exit status, and answers all that the terminal has seen."""
-    leader, follower = pty.openpty()
-    fcntl.ioctl(follower, termios.TIOCSWINSZ, struct.pack("HHHH", 25, columns, 0, 0))
+    """Runs a subcommand at a terminal, types `answer` once it asks, checks its exit status, and
+    answers all that the terminal has seen."""
     command = [oncelog, *map(str, arguments)]
-    process = subprocess.Popen(command, stdin=follower, stdout=follower, stderr=follower,
-                               start_new_session=True, env={**os.environ, **(environment or {})})
-    os.close(follower)
-    seen = b""
-    end = time.monotonic() + ANSWER_SECONDS
-    while time.monotonic() < end:
-        if not select.select([leader], [], [], 1)[0]:
-            continue
-        try:
-            seen += os.read(leader, 65536)
-        except OSError:  # the other side is closed
-            break
-        if answer is not None and seen.endswith(b"[y/N] "):
-            os.write(leader, answer + b"\n")
-            answer = None
-    process.wait(timeout=ANSWER_SECONDS)
-    os.close(leader)
-    check(process.returncode == status, command[1:], "exited", process.returncode, "instead of",
-          status, seen)
+    with Terminal(command, columns=columns, environment=environment) as terminal:
+        seen = b""
+        end = time.monotonic() + ANSWER_SECONDS
+        while (more := terminal.read(1)) != b"" and time.monotonic() < end:
+            seen += more or b""
+            if answer is not None and seen.endswith(b"[y/N] "):
+                terminal.send(answer.decode() + "\n")
+                answer = None
+        terminal.process.wait(timeout=ANSWER_SECONDS)
+    check(terminal.process.returncode == status, command[1:], "exited",
+          terminal.process.returncode, "instead of", status, seen)
     return seen

@@ -1,0 +1,118 @@
+#!/usr/bin/env python3
+"""Completions know every subcommand and every option that `--help` knows, and a real bash, zsh and
+fish offer them."""
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+sys.dont_write_bytecode = True
+sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
+from command import check, run, run_test  # noqa: E402
+from help_text import help_text, options_of, subcommands_of  # noqa: E402
+from terminal import Terminal  # noqa: E402
+
+# What is typed, and what the shell makes of it: a subcommand, an option, a choice of an option, one
+# of an argument.
+WORDS = (
+    (["oncelog", "why"], "why-lso"),
+    (["oncelog", "verify", "--no-r"], "--no-records"),
+    (["oncelog", "txns", "--state", "a"], "aborted"),
+    (["oncelog", "completion", "z"], "zsh"),
+)
+
+
+def check_text(shell, text, oncelog, commands):
+    for name in commands:
+        check(name in text, shell, "lacks", name)
+        for option in options_of(help_text(oncelog, name)):
+            check(option in text or f" -l {option[2:]}" in text or f" -s {option[1:]}" in text,
+                  shell, name, "lacks", option)
+
+
+def check_bash(script, oncelog, commands):
+    def offered(words):
+        quoted = " ".join(f"'{word}'" for word in words)
+        code = (f"source '{script}'; COMP_WORDS=({quoted}); COMP_CWORD={len(words) - 1}; "
+                "_oncelog 2>/dev/null; printf '%s\\n' \"${COMPREPLY[@]}\"")
+        done = subprocess.run(["bash", "--norc", "-c", code], capture_output=True, text=True)
+        check(done.returncode == 0, words, done.stderr)
+        return done.stdout.split()
+
+    check(set(commands) <= set(offered(["oncelog", ""])), "bash: not all subcommands")
+    for name in commands:
+        options = offered(["oncelog", name, "-"])
+        wanted = options_of(help_text(oncelog, name))
+        check(sorted(options) == sorted(wanted), "bash:", name, options, "instead of", wanted)
+    for words, wanted in WORDS:
+        check(offered(words) == [wanted], "bash:", words, offered(words))
+    done = subprocess.run(["bash", "--norc", "-c", f"source '{script}'; complete -p oncelog"],
+                          capture_output=True, text=True)
+    check(done.stdout == "complete -F _oncelog oncelog\n", done.stdout, done.stderr)
+
+
+def check_fish(script, oncelog, commands):
+    def offered(words):
+        code = f"source '{script}'; complete -C '{' '.join(words)}'"
+        done = subprocess.run(["fish", "--no-config", "-c", code], capture_output=True, text=True)
+        check(done.returncode == 0 and not done.stderr, "fish:", words, done.stderr)
+        return [line.split("\t")[0] for line in done.stdout.splitlines()]
+
+    check(set(commands) <= set(offered(["oncelog", ""])), "fish: not all subcommands")
+    for name in commands:
+        options = offered(["oncelog", name, "-"]) + offered(["oncelog", name, "--"])
+        wanted = set(options_of(help_text(oncelog, name)))
+        check(wanted <= set(options), "fish:", name, "lacks", wanted - set(options))
+    for words, wanted in WORDS:
+        check(offered(words) == [wanted], "fish:", words, offered(words))
+
+
+def check_zsh(script, oncelog, commands):
+    """By a terminal: zsh completes where somebody types only."""
+    def type_and_tab(terminal, words):
+        terminal.send(" ".join(words) + "\t")
+        return terminal.read_until_quiet()
+
+    for how in (f"fpath=('{script.parent}' $fpath); autoload -Uz compinit; compinit -u -D",
+                f"autoload -Uz compinit; compinit -u -D; source '{script}'"):
+        with Terminal(["zsh", "-f", "-i"], columns=200, lines=200) as terminal:
+            terminal.read_until("# ", "$ ", "% ")
+            terminal.send(f"PS1='rea''dy> '; LISTMAX=9999; unsetopt beep; {how}\n")
+            terminal.read_until("ready> ")
+            for words, wanted in WORDS:
+                shown = type_and_tab(terminal, words)
+                line = " ".join(words[:-1] + [wanted])
+                check(line in shown, "zsh:", words, repr(shown))
+                terminal.send("\x03")
+                terminal.read_until("ready> ")
+            shown = type_and_tab(terminal, ["oncelog", "stats", "-"])
+            for option in options_of(help_text(oncelog, "stats")):
+                check(option in shown, "zsh: stats lacks", option, repr(shown))
+
+
+def test(oncelog, folder):
+    oncelog = str(pathlib.Path(oncelog).resolve())
+    # The shells ask the command itself for nothing; fish wants it to be there.
+    (folder / "bin").mkdir()
+    (folder / "bin" / "oncelog").symlink_to(oncelog)
+    os.environ["PATH"] = f"{folder / 'bin'}:{os.environ['PATH']}"
+    os.environ["HOME"] = os.environ["XDG_CONFIG_HOME"] = str(folder)
+    commands = subcommands_of(oncelog)
+    run(oncelog, "completion", "tcsh", status=2)
+    checks = {"bash": ("oncelog", check_bash), "zsh": ("_oncelog", check_zsh),
+              "fish": ("oncelog.fish", check_fish)}
+    for shell, (name, check_shell) in checks.items():
+        script = folder / shell / name
+        script.parent.mkdir()
+        script.write_bytes(run(oncelog, "completion", shell)[0])
+        check_text(shell, script.read_text(), oncelog, commands)
+        if not shutil.which(shell):
+            print(f"{shell} is not installed: nobody has read its completions")
+            continue
+        done = subprocess.run([shell, "-n", str(script)], capture_output=True, text=True)
+        check(done.returncode == 0 and not done.stderr, shell, done.stderr)
+        check_shell(script, oncelog, commands)
+
+
+run_test(test)
