@@ -10,9 +10,6 @@ import time
 
 from command import ANSWER_SECONDS, check
 
-# A program that has printed nothing for so long waits for whoever types.
-QUIET_SECONDS = 0.5
-
 
 class Terminal:
     """A program that has a terminal as its input, output and errors."""
@@ -47,20 +44,13 @@ class Terminal:
         except OSError:
             return b""
 
-    def read_until(self, *ends):
-        """All up to one of these texts."""
+    def read_until(self, *texts, found=any):
+        """All up to one of these texts, or with `found=all` up to the last of them."""
         seen = b""
         limit = time.monotonic() + ANSWER_SECONDS
-        while not any(end.encode() in seen for end in ends):
-            check(time.monotonic() < limit, "waited in vain for", ends, seen)
+        while not found(text.encode() in seen for text in texts):
+            check(time.monotonic() < limit, "waited in vain for", texts, seen)
             seen += self.read(1) or b""
-        return seen.decode(errors="replace")
-
-    def read_until_quiet(self):
-        """All that comes, something at least, until nothing does any more."""
-        seen = self.read(ANSWER_SECONDS) or b""
-        while more := self.read(QUIET_SECONDS):
-            seen += more
         return seen.decode(errors="replace")
 
 
