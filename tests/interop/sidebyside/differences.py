@@ -1,6 +1,7 @@
 """What may differ between oncelog and Kafka, and why: the table PERMITTED at the end. Each entry
 says for some requests under which condition two answers count as equal; all else is a finding."""
 import dataclasses
+import struct
 import typing
 
 RELOADS = ("restart", "crash", "truncate", "truncate_fully")
@@ -109,12 +110,19 @@ def batch_key(request):
     return request["pid"], request["epoch"], request["seq"], count
 
 
+def header_of(batch):
+    """What a batch of magic 2, as hex, says of its producer, in the words of a request."""
+    pid, epoch, sequence, count = struct.unpack(">qhii", bytes.fromhex(batch)[43:61])
+    return {"pid": pid, "epoch": epoch, "seq": sequence, "n": count}
+
+
 def window_of_five(memory, request, kafka, oncelog):
     if not memory.was_reloaded or not oncelog.get("duplicate"):
         return None
     if kafka.get("error") == "OUT_OF_ORDER_SEQUENCE_NUMBER":
-        is_retry = memory.stored.get(batch_key(request)) == oncelog["base"]
-        return (kafka, kafka) if is_retry or memory.holds(request, oncelog["base"]) else None
+        sent = header_of(request["hex"]) if "hex" in request else request
+        is_retry = memory.stored.get(batch_key(sent)) == oncelog["base"]
+        return (kafka, kafka) if is_retry or memory.holds(sent, oncelog["base"]) else None
     is_older_copy = kafka.get("duplicate") and oncelog["base"] < kafka["base"]
     return (kafka, kafka) if is_older_copy else None  # a coordinator may store one twice
 
@@ -327,7 +335,7 @@ class Permitted:
 PERMITTED = [
     Permitted("window of five", "design 1.2, 9",
               "after a reload Kafka knows one batch of a producer, oncelog the last five",
-              ("append",), window_of_five),
+              ("append", "append_raw"), window_of_five),
     Permitted("outlived producers are active", "design 1.2, semantics 23.3.4",
               "compaction keeps an empty batch for a producer that Kafka has forgotten",
               ("compact",), compacts_outlived),
@@ -369,7 +377,8 @@ PERMITTED = [
     Permitted("watermark inside a batch", "design 9",
               "Kafka moves a watermark inside a batch or gap to a batch's base when it looks it up",
               ("read", "consume", "state", "hw", "append_follower", "list_offsets", "restart",
-               "crash", "roll", "retention", "truncate", "truncate_fully", "compact"),
+               "crash", "roll", "retention", "truncate", "truncate_fully", "compact",
+               "delete_records"),
               watermark_inside),
     Permitted("refused log start", "design 9",
               "a follower's append that is refused for its log start leaves no batch here, and is"

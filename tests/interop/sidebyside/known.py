@@ -8,7 +8,13 @@ def forgotten_by_truncation(memory, request, kafka, oncelog):
     if not memory.was_compacted or "producers" not in kafka or "producers" not in oncelog:
         return None
     ours = {each["pid"] for each in oncelog["producers"]}
-    if any(each["pid"] not in ours for each in kafka["producers"]):
+    is_forgotten = any(each["pid"] not in ours for each in kafka["producers"])
+    # Of a marker that compaction has emptied the batch is left, which says the producer's id only;
+    # a marker that stays says nothing of the data before it.
+    is_half_known = any(theirs["epoch"] != known["epoch"] == -1
+                        or known["last_offset"] < theirs["last_offset"]
+                        for theirs, known in memory.pairs_of(kafka, oncelog))
+    if is_forgotten or is_half_known:
         raise Diverged
     return None
 
@@ -80,6 +86,19 @@ def epoch_went_back(memory, request, kafka, oncelog):
     return None
 
 
+def segment_without_times(memory, request, kafka, oncelog):
+    ours = oncelog.get("offset", -1)
+    if kafka.get("offset") != -1 or ours < 0:
+        return None
+    segments = memory.oncelog.ask({"op": "state"})["segments"]
+    records = memory.oncelog.ask({"op": "records"})["records"]
+    for base, following in zip(segments, segments[1:]):
+        times = [each["ts"] for each in records if base <= each["offset"] < following]
+        if following <= ours and times and max(times) < 0:
+            return kafka, kafka
+    return None
+
+
 def epochs_of_recovered_batches(memory, request, kafka, oncelog):
     theirs, ours = (side.ask({"op": "epochs"}) for side in (memory.kafka, memory.oncelog))
     if "error" in theirs or "error" in ours:
@@ -119,6 +138,10 @@ KNOWN = [
               "a truncation inside its first batch empties the active segment and leaves a"
               " later end; Kafka rolls it, oncelog does not",
               ("roll",), empty_active_segment),
+    Permitted("a segment whose records have no time", "semantics 12.4",
+              "Kafka takes the time when its file was written last for theirs, ends a lookup by"
+              " time there without a record, and misses those behind it, which oncelog finds",
+              ("list_offsets",), segment_without_times),
     Permitted("a compressed coordinator batch with a base offset", "semantics 2.10",
               "Kafka wants to rebuild it and fails with an internal error, oncelog does not",
               ("append_raw",), rebuilt_coordinator_batch),
