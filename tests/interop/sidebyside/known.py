@@ -11,9 +11,9 @@ def forgotten_by_truncation(memory, request, kafka, oncelog):
     is_forgotten = any(each["pid"] not in ours for each in kafka["producers"])
     # Of a marker that compaction has emptied the batch is left, which says the producer's id only;
     # a marker that stays says nothing of the data before it.
-    is_half_known = any(theirs["epoch"] != known["epoch"] == -1
-                        or known["last_offset"] < theirs["last_offset"]
-                        for theirs, known in memory.pairs_of(kafka, oncelog))
+    is_half_known = any(known[key] < theirs[key]
+                        for theirs, known in memory.pairs_of(kafka, oncelog)
+                        for key in ("epoch", "coordinator_epoch", "last_offset"))
     if is_forgotten or is_half_known:
         raise Diverged
     return None
