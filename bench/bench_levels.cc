@@ -260,6 +260,7 @@ void run_written(const Setup& setup, ScratchFolder& folder) {
 void time_group(Times& times, const OpenLog& open, const std::vector<std::vector<Batch>>& batches) {
   std::vector<std::vector<std::int64_t>> each(batches.size());
   const int count = static_cast<int>(batches[0].size());
+  ::sync();
   const std::int64_t begin = now_ns();
   {
     std::vector<std::jthread> appenders;
@@ -281,6 +282,7 @@ void time_group(Times& times, const OpenLog& open, const std::vector<std::vector
 /// So many threads, each of which calls `body` with its number `count` times; ns per time.
 template <class Body>
 void time_threads(Times& times, int threads, int count, const Body& body) {
+  ::sync();
   const std::int64_t begin = now_ns();
   {
     std::vector<std::jthread> running;
@@ -294,25 +296,41 @@ void time_threads(Times& times, int threads, int count, const Body& body) {
 }
 
 /// What one appender each would take for the same bytes without a log.
-struct DurableFloors {
+class DurableFloors {
+ public:
   Times one_thread{};  ///< writes all of the group, then one fdatasync
   Times meeting{};     ///< a thread each, one fdatasync where they meet
   Times files{};       ///< a thread and a file each
   Times syncfs{};      ///< a file each, one syncfs by one thread
 
   void run(ScratchFolder& folder, int appenders, int count, const Batch& batch) {
+    run_one_file(folder, appenders, count, batch);
+    run_meeting(folder, appenders, count, batch);
+    run_files(folder, appenders, count, batch);
+  }
+
+ private:
+  void run_one_file(ScratchFolder& folder, int appenders, int count, const Batch& batch) {
     folder.clear();
     RawFile group(folder.next());
     time_each(one_thread, count, [&](int) {
       for (int a = 0; a < appenders; ++a) group.write(batch);
       group.sync();
     });
+  }
+
+  void run_meeting(ScratchFolder& folder, int appenders, int count, const Batch& batch) {
+    folder.clear();
     RawFile shared(folder.next());
     std::barrier all_written(appenders, [&shared]() noexcept { shared.sync(); });
     time_threads(meeting, appenders, count, [&](int) {
       shared.write(batch);
       all_written.arrive_and_wait();
     });
+  }
+
+  void run_files(ScratchFolder& folder, int appenders, int count, const Batch& batch) {
+    folder.clear();
     std::vector<std::unique_ptr<RawFile>> own;
     for (int a = 0; a < appenders; ++a) own.push_back(std::make_unique<RawFile>(folder.next()));
     time_threads(files, appenders, count, [&](int a) {
@@ -342,6 +360,7 @@ void run_durable(const Setup& setup, ScratchFolder& folder, std::int64_t bytes) 
     for (int run = 0; run < setup.runs; ++run) {
       folder.clear();
       time_group(one_log, open_logs(folder.next(), Level::kDurable, 1, nullptr), batches);
+      folder.clear();
       time_group(log_each, open_logs(folder.next(), Level::kDurable, appenders, nullptr), batches);
       floors.run(folder, appenders, count, batches[0][0]);
     }

@@ -9,7 +9,7 @@ import sys
 
 sys.dont_write_bytecode = True
 sys.path.insert(0, str(pathlib.Path(__file__).parent / "support"))
-from command import check, run, run_test  # noqa: E402
+from command import ANSWER_SECONDS, check, run, run_test  # noqa: E402
 from help_text import help_text, options_of, subcommands_of  # noqa: E402
 from terminal import Terminal  # noqa: E402
 
@@ -21,6 +21,11 @@ WORDS = (
     (["oncelog", "txns", "--state", "a"], "aborted"),
     (["oncelog", "completion", "z"], "zsh"),
 )
+
+
+def run_shell(*command):
+    return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                          timeout=ANSWER_SECONDS)
 
 
 def check_text(shell, text, oncelog, commands):
@@ -36,7 +41,7 @@ def check_bash(script, oncelog, commands):
         quoted = " ".join(f"'{word}'" for word in words)
         code = (f"source '{script}'; COMP_WORDS=({quoted}); COMP_CWORD={len(words) - 1}; "
                 "_oncelog 2>/dev/null; printf '%s\\n' \"${COMPREPLY[@]}\"")
-        done = subprocess.run(["bash", "--norc", "-c", code], capture_output=True, text=True)
+        done = run_shell("bash", "--norc", "-c", code)
         check(done.returncode == 0, words, done.stderr)
         return done.stdout.split()
 
@@ -47,15 +52,14 @@ def check_bash(script, oncelog, commands):
         check(sorted(options) == sorted(wanted), "bash:", name, options, "instead of", wanted)
     for words, wanted in WORDS:
         check(offered(words) == [wanted], "bash:", words, offered(words))
-    done = subprocess.run(["bash", "--norc", "-c", f"source '{script}'; complete -p oncelog"],
-                          capture_output=True, text=True)
+    done = run_shell("bash", "--norc", "-c", f"source '{script}'; complete -p oncelog")
     check(done.stdout == "complete -F _oncelog oncelog\n", done.stdout, done.stderr)
 
 
 def check_fish(script, oncelog, commands):
     def offered(words):
         code = f"source '{script}'; complete -C '{' '.join(words)}'"
-        done = subprocess.run(["fish", "--no-config", "-c", code], capture_output=True, text=True)
+        done = run_shell("fish", "--no-config", "-c", code)
         check(done.returncode == 0 and not done.stderr, "fish:", words, done.stderr)
         return [line.split("\t")[0] for line in done.stdout.splitlines()]
 
@@ -108,7 +112,7 @@ def test(oncelog, folder):
         if not shutil.which(shell):
             print(f"{shell} is not installed: nobody has read its completions")
             continue
-        done = subprocess.run([shell, "-n", str(script)], capture_output=True, text=True)
+        done = run_shell(shell, "-n", str(script))
         check(done.returncode == 0 and not done.stderr, shell, done.stderr)
         check_shell(script, oncelog, commands)
 

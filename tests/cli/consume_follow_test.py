@@ -104,15 +104,26 @@ def ends_when_idle(oncelog, store):
     run(oncelog, "consume", store, "t-7", "--follow", "--idle-ms", 100)
 
 
-def ends_at_damage(oncelog, store):
-    """Behind a flipped byte of a finished segment nothing would ever come."""
+def tells_damage(oncelog, folder):
+    """Behind a flipped byte of a finished segment nothing comes, until somebody mends it."""
+    store, seen = folder / "store", folder / "seen_damaged.txt"
     damaged = sorted((store / "t-0").glob("*.log"))[4]
     whole = damaged.read_bytes()
     damaged.write_bytes(whole[:-1] + bytes([whole[-1] ^ 1]))
-    output, errors = run(oncelog, "consume", store, "t-0", "--follow", status=1)
-    damaged.write_bytes(whole)
-    check(0 < output.count(b"\n") < 3000, "not what lies before the damage")
-    check(f"{damaged}: position " in errors and "CRC" in errors, errors)
+    said = f"oncelog: {damaged}: position ".encode()
+    reader = follow(oncelog, store, "t-0", output=seen)
+    try:
+        first = reader.stderr.readline()
+        check(first.startswith(said) and b"CRC" in first, first)
+        check(0 < seen.read_bytes().count(b"\n") < 3000, "not what lies before the damage")
+        _, errors = run(oncelog, "consume", store, "t-0", "--follow", "--idle-ms", 1200, status=1)
+        check(errors.count(said.decode()) == 1, errors)
+        damaged.write_bytes(whole)
+        wait_until(lambda: seen.read_bytes().count(b"\n") == 3000, "the rest")
+        stop(reader)
+    finally:
+        reader.kill()
+        reader.communicate()
 
 
 def is_quiet_when_its_reader_goes(oncelog, store):
@@ -129,7 +140,7 @@ def test(oncelog, folder):
     follows_a_killed_writer(oncelog, folder, random.Random(SEED))
     reads_parts(oncelog, folder / "store")
     ends_when_idle(oncelog, folder / "store")
-    ends_at_damage(oncelog, folder / "store")
+    tells_damage(oncelog, folder)
     is_quiet_when_its_reader_goes(oncelog, folder / "store")
 
 

@@ -164,7 +164,7 @@ std::string zsh_script(const CLI::App& app, const std::vector<CommandText>& comm
   // defined.
   return text +
          "  esac\n}\n"
-         "if [[ $funcstack[1] == _oncelog ]]; then\n"
+         "if [[ $zsh_eval_context[-1] == loadautofunc ]]; then\n"
          "  _oncelog \"$@\"\n"
          "else\n"
          "  compdef _oncelog oncelog\n"

@@ -67,8 +67,7 @@ class ConsumeLoop {
  public:
   ConsumeLoop(const ConsumeFlags& flags, StartPlace start) : flags_(flags), start_(start) {}
 
-  /// Until the end, or with --follow until told to stop, nothing has come for --idle-ms, or damage
-  /// is in the way.
+  /// Until the end, or with --follow until told to stop or nothing has come for --idle-ms.
   Result<void> run() {
     ONCELOG_TRY(open_reader());
     if (!reader_) return {};
@@ -78,18 +77,20 @@ class ConsumeLoop {
       ONCELOG_TRY(write_next_records());
       if (position_ > before) {
         following_.note_progress();
+        is_at_damage_ = false;
         continue;
       }
-      ONCELOG_TRY_ASSIGN(const bool may_come, wait_for_more());
-      if (!may_come) break;
+      if (!flags_.follow || !following_.wait()) break;
+      // A reader that is stuck says why; it goes on where an owner cuts or repairs the log.
+      if (following_.is_another_second_silent()) ONCELOG_TRY(tell_damage());
+      ONCELOG_TRY(reader_->refresh());
     }
-    if (!wants_more() || damage_) return {};
-    ONCELOG_TRY_ASSIGN(damage_, reader_->damage_at_end());
+    if (wants_more()) ONCELOG_TRY(tell_damage());
     return {};
   }
 
-  /// At which the records ended though there are more behind it.
-  [[nodiscard]] const std::optional<Problem>& damage() const { return damage_; }
+  /// Whether the records end at damage, though there is more behind it.
+  [[nodiscard]] bool is_at_damage() const { return is_at_damage_; }
 
   [[nodiscard]] Output& output() { return output_; }
 
@@ -99,16 +100,17 @@ class ConsumeLoop {
            (flags_.records_max < 0 || record_count_ < flags_.records_max);
   }
 
-  /// False where nothing can come any more, or nobody waits for it.
-  Result<bool> wait_for_more() {
-    if (!flags_.follow || !following_.wait()) return false;
-    if (following_.is_another_second_silent()) {
-      // Behind damage nothing will ever come: a reader that went on waiting would be stuck.
-      ONCELOG_TRY_ASSIGN(damage_, reader_->damage_at_end());
-      if (damage_) return false;
-    }
-    ONCELOG_TRY(reader_->refresh());
-    return true;
+  /// Names what the records end at, unless it has been named since the last of them came.
+  Result<void> tell_damage() {
+    ONCELOG_TRY_ASSIGN(const std::optional<Problem> damage, reader_->damage_at_end());
+    const bool is_told = std::exchange(is_at_damage_, damage.has_value());
+    if (!damage || is_told) return {};
+    output_.flush();  // what lies before it comes first
+    fmt::print(stderr,
+               "oncelog: {}: position {}: {}; what lies behind it is not shown (oncelog verify and "
+               "repair say more)\n",
+               damage->file, damage->position, damage->problem);
+    return {};
   }
 
   /// Leaves the reader empty if following ended before there was a partition.
@@ -181,7 +183,7 @@ class ConsumeLoop {
   std::unique_ptr<PartitionReader> reader_{};
   Offset position_{};
   std::int64_t record_count_ = 0;
-  std::optional<Problem> damage_{};
+  bool is_at_damage_ = false;  ///< and that has been told
   Following following_{output_, flags_.idle_ms};
   std::string line_{};
 };
@@ -194,12 +196,7 @@ int run_consume(const ConsumeFlags& flags) {
   const Result<void> outcome = loop.run();
   const int finished = loop.output().finish();
   if (!outcome) return report(outcome.error());
-  if (!loop.damage()) return finished;
-  fmt::print(stderr,
-             "oncelog: {}: position {}: {}; what lies behind it is not shown (oncelog verify and "
-             "repair say more)\n",
-             loop.damage()->file, loop.damage()->position, loop.damage()->problem);
-  return finished == kExitDone ? kExitDamage : finished;
+  return loop.is_at_damage() && finished == kExitDone ? kExitDamage : finished;
 }
 
 }  // namespace

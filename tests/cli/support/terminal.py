@@ -50,7 +50,9 @@ class Terminal:
         limit = time.monotonic() + ANSWER_SECONDS
         while not found(text.encode() in seen for text in texts):
             check(time.monotonic() < limit, "waited in vain for", texts, seen)
-            seen += self.read(1) or b""
+            more = self.read(1)
+            check(more != b"", "it ended before", texts, seen)
+            seen += more or b""
         return seen.decode(errors="replace")
 
 

@@ -119,12 +119,13 @@ def header_of(batch):
 def window_of_five(memory, request, kafka, oncelog):
     if not memory.was_reloaded or not oncelog.get("duplicate"):
         return None
-    if kafka.get("error") == "OUT_OF_ORDER_SEQUENCE_NUMBER":
-        sent = header_of(request["hex"]) if "hex" in request else request
-        is_retry = memory.stored.get(batch_key(sent)) == oncelog["base"]
-        return (kafka, kafka) if is_retry or memory.holds(sent, oncelog["base"]) else None
+    sent = header_of(request["hex"]) if "hex" in request else request
+    is_retry = memory.stored.get(batch_key(sent)) == oncelog["base"]
+    if not is_retry and not memory.holds(sent, oncelog["base"]):
+        return None
+    is_forgotten = kafka.get("error") == "OUT_OF_ORDER_SEQUENCE_NUMBER"
     is_older_copy = kafka.get("duplicate") and oncelog["base"] < kafka["base"]
-    return (kafka, kafka) if is_older_copy else None  # a coordinator may store one twice
+    return (kafka, kafka) if is_forgotten or is_older_copy else None  # a coordinator may store twice
 
 
 def time_of_duplicate(memory, request, kafka, oncelog):

@@ -4,18 +4,21 @@ from .differences import Diverged, Permitted
 
 
 def forgotten_by_truncation(memory, request, kafka, oncelog):
-    """What Kafka's snapshots at segment bases still hold."""
+    """What Kafka's snapshots at segment bases still hold, and no batch says any more: of a marker
+    that compaction has emptied the batch is left, which has the producer's id only, and a marker
+    that stays says nothing of the data before it."""
     if not memory.was_compacted or "producers" not in kafka or "producers" not in oncelog:
         return None
-    ours = {each["pid"] for each in oncelog["producers"]}
-    is_forgotten = any(each["pid"] not in ours for each in kafka["producers"])
-    # Of a marker that compaction has emptied the batch is left, which says the producer's id only;
-    # a marker that stays says nothing of the data before it.
-    is_half_known = any(known[key] < theirs[key]
-                        for theirs, known in memory.pairs_of(kafka, oncelog)
-                        for key in ("epoch", "coordinator_epoch", "last_offset"))
-    if is_forgotten or is_half_known:
-        raise Diverged
+    batches = memory.oncelog.ask({"op": "batches"})["batches"]
+    ours = {each["pid"]: each for each in oncelog["producers"]}
+    for theirs in kafka["producers"]:
+        known = ours.get(theirs["pid"], {"epoch": -1, "coordinator_epoch": -1, "last_offset": -1})
+        left = [each for each in batches if each["pid"] == theirs["pid"]]
+        is_data_gone = not any(each["last"] == theirs["last_offset"] for each in left)
+        is_marker_gone = not any(each["control"] in ("commit", "abort") for each in left)
+        if (known["last_offset"] < theirs["last_offset"] and is_data_gone
+                or known["coordinator_epoch"] < theirs["coordinator_epoch"] and is_marker_gone):
+            raise Diverged
     return None
 
 
@@ -87,14 +90,18 @@ def epoch_went_back(memory, request, kafka, oncelog):
 
 
 def segment_without_times(memory, request, kafka, oncelog):
-    ours = oncelog.get("offset", -1)
-    if kafka.get("offset") != -1 or ours < 0:
+    wanted = request["timestamp"]
+    if wanted < 0 or kafka.get("offset") != -1 or oncelog.get("offset", -1) < 0:
         return None
     segments = memory.oncelog.ask({"op": "state"})["segments"]
-    records = memory.oncelog.ask({"op": "records"})["records"]
+    records = [each for each in memory.oncelog.ask({"op": "records"})["records"]
+               if each["offset"] >= memory.log_start()]
+    late = min((each["offset"], each["ts"]) for each in records if each["ts"] >= wanted)
+    if (oncelog["offset"], oncelog["timestamp"]) != late:
+        return None
     for base, following in zip(segments, segments[1:]):
         times = [each["ts"] for each in records if base <= each["offset"] < following]
-        if following <= ours and times and max(times) < 0:
+        if following <= oncelog["offset"] and times and max(times) < 0:
             return kafka, kafka
     return None
 
