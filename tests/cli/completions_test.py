@@ -73,24 +73,24 @@ def check_fish(script, oncelog, commands):
 
 
 def check_zsh(script, oncelog, commands):
-    """At a terminal: zsh completes only where somebody types."""
-    for how in (f"fpath=('{script.parent}' $fpath); autoload -Uz compinit; compinit -u -D",
-                f"autoload -Uz compinit; compinit -u -D; source '{script}'"):
+    """At a terminal: zsh completes only where somebody types. A new one for each line, so that none
+    waits for what another has left on the screen."""
+    def check_line(loading, words, *wanted):
         with Terminal(["zsh", "-f", "-i"], columns=200, lines=200) as terminal:
             terminal.read_until("# ", "$ ", "% ")
-            terminal.send(f"PS1='rea''dy> '; LISTMAX=9999; unsetopt beep; {how}\n")
+            terminal.send(f"PS1='rea''dy> '; LISTMAX=9999; unsetopt beep; {loading}\n")
             terminal.read_until("ready> ")
-            for words, wanted in WORDS:
-                terminal.send(" ".join(words) + "\t")
-                terminal.read_until(" ".join(words[:-1] + [wanted]))
-                terminal.send("\x03")
-                terminal.read_until("ready> ")
-            terminal.send("oncelog stats -\t")
-            terminal.read_until(*options_of(help_text(oncelog, "stats")), found=all)
-            terminal.send("\x03")
-            terminal.read_until("ready> ")
-            terminal.send("oncelog \t")
-            terminal.read_until(*commands, found=all)
+            terminal.send(" ".join(words) + "\t")
+            terminal.read_until(*wanted, found=all)
+
+    found_by_path = f"fpath=('{script.parent}' $fpath); autoload -Uz compinit; compinit -u -D"
+    sourced = f"autoload -Uz compinit; compinit -u -D; source '{script}'"
+    for loading in (found_by_path, sourced):
+        for words, wanted in WORDS:
+            check_line(loading, words, " ".join(words[:-1] + [wanted]))
+    check_line(found_by_path, ["oncelog", ""], *commands)
+    for name in ("stats", "dump"):
+        check_line(found_by_path, ["oncelog", name, "-"], *options_of(help_text(oncelog, name)))
 
 
 def test(oncelog, folder):
