@@ -27,12 +27,13 @@ Result<std::optional<snapshot::ProducerEntries>> read_snapshot(LogState& state, 
   return std::nullopt;
 }
 
-/// Whether an entry can be true of a log up to `end`: its offsets lie below.
+/// Whether an entry can be true of a log up to `end`: its offsets lie below. Sequences and epochs
+/// are whatever a batch had that a recovery found: the batch may have gone since.
 bool is_possible(ProducerId id, const ProducerEntry& entry, Offset end) {
   if (id < ProducerId(0)) return false;
   const producer::RememberedBatch* last = entry.last_batch();
-  if (last != nullptr && (last->last_offset >= end || last->offset_delta < 0 ||
-                          last->last_sequence < kNoSequence || last->first_offset() < Offset(0))) {
+  if (last != nullptr &&
+      (last->last_offset >= end || last->offset_delta < 0 || last->first_offset() < Offset(0))) {
     return false;
   }
   return !entry.transaction_first_offset || *entry.transaction_first_offset < end;

@@ -99,6 +99,13 @@ TEST_F(AdoptSnapshotTest, TheScanGoesOnFromASnapshotAtTheFirstSegment) {
   EXPECT_EQ(value_of(log_->producers()).at(0).coordinator_epoch, CoordinatorEpoch(3));
 }
 
+TEST_F(AdoptSnapshotTest, ASequenceThatNobodySendsIsTakenAsTheLogHadIt) {
+  write_snapshot(1, {{ProducerId(1), entry_of(0, 0)}, {ProducerId(2), entry_of(0, -8)}});
+  open();
+  EXPECT_EQ(producer_ids(), (std::vector<std::int64_t>{1, 2}));
+  EXPECT_THAT(report().warnings, IsEmpty());
+}
+
 TEST_F(AdoptSnapshotTest, ImpossibleEntriesArePassedOver) {
   const ProducerEntry twice =
       entry_of(0, 0, Offset(0));  // two transactions cannot begin at one offset
