@@ -255,31 +255,7 @@ void run_written(const Setup& setup, ScratchFolder& folder) {
 
 // ---- durable
 
-/// Every appender appends `count` batches of its own, one after the other, to its partition; ns per
-/// group of one batch of each.
-void time_group(Times& times, const OpenLog& open, const std::vector<std::vector<Batch>>& batches) {
-  std::vector<std::vector<std::int64_t>> each(batches.size());
-  const int count = static_cast<int>(batches[0].size());
-  ::sync();
-  const std::int64_t begin = now_ns();
-  {
-    std::vector<std::jthread> appenders;
-    for (std::size_t a = 0; a < batches.size(); ++a) {
-      appenders.emplace_back([&, a] {
-        PartitionLog& log = *open.logs[a % open.logs.size()];
-        for (const Batch& batch : batches[a]) {
-          const std::int64_t before = now_ns();
-          must(log.append_as_leader(batch));
-          each[a].push_back(now_ns() - before);
-        }
-      });
-    }
-  }
-  times.run_ns.push_back(static_cast<double>(now_ns() - begin) / count);
-  for (const auto& one : each) times.each.insert(times.each.end(), one.begin(), one.end());
-}
-
-/// So many threads, each of which calls `body` with its number `count` times; ns per time.
+/// So many threads, each of which calls `body(thread, i)` for i below `count`; ns per round of all.
 template <class Body>
 void time_threads(Times& times, int threads, int count, const Body& body) {
   ::sync();
@@ -288,11 +264,25 @@ void time_threads(Times& times, int threads, int count, const Body& body) {
     std::vector<std::jthread> running;
     for (int t = 0; t < threads; ++t) {
       running.emplace_back([&, t] {
-        for (int i = 0; i < count; ++i) body(t);
+        for (int i = 0; i < count; ++i) body(t, i);
       });
     }
   }
   times.run_ns.push_back(static_cast<double>(now_ns() - begin) / count);
+}
+
+/// Every appender appends batches of its own, one after the other, to its partition.
+void time_group(Times& times, const OpenLog& open, const std::vector<std::vector<Batch>>& batches) {
+  std::vector<std::vector<std::int64_t>> each(batches.size());
+  const int count = static_cast<int>(batches[0].size());
+  time_threads(times, static_cast<int>(batches.size()), count, [&](int thread, int i) {
+    const auto appender = static_cast<std::size_t>(thread);
+    PartitionLog& log = *open.logs[appender % open.logs.size()];
+    const std::int64_t before = now_ns();
+    must(log.append_as_leader(batches[appender][static_cast<std::size_t>(i)]));
+    each[appender].push_back(now_ns() - before);
+  });
+  for (const auto& one : each) times.each.insert(times.each.end(), one.begin(), one.end());
 }
 
 /// What one appender each would take for the same bytes without a log.
@@ -323,7 +313,7 @@ class DurableFloors {
     folder.clear();
     RawFile shared(folder.next());
     std::barrier all_written(appenders, [&shared]() noexcept { shared.sync(); });
-    time_threads(meeting, appenders, count, [&](int) {
+    time_threads(meeting, appenders, count, [&](int, int) {
       shared.write(batch);
       all_written.arrive_and_wait();
     });
@@ -333,7 +323,7 @@ class DurableFloors {
     folder.clear();
     std::vector<std::unique_ptr<RawFile>> own;
     for (int a = 0; a < appenders; ++a) own.push_back(std::make_unique<RawFile>(folder.next()));
-    time_threads(files, appenders, count, [&](int a) {
+    time_threads(files, appenders, count, [&](int a, int) {
       own[static_cast<std::size_t>(a)]->write(batch);
       own[static_cast<std::size_t>(a)]->sync();
     });

@@ -184,47 +184,31 @@ Result<void> sync_group(LogState& state, Offset needed) {
   return synced;
 }
 
-/// Wakes all who wait for it. A futex each of them leaves by itself: behind a mutex, 64 of them
-/// would go one by one.
-void end_round(LogState& state) {
-  {
-    const std::scoped_lock lock(state.sync_mutex);  // for await_round's second half
-    state.is_syncing.store(false);
-    state.sync_rounds.fetch_add(1);
-  }
-  state.sync_rounds.notify_all();
-  state.sync_ended.notify_all();
-}
-
-/// Until the sync that runs in this round has ended; false at the deadline.
-bool await_round(LogState& state, std::uint32_t round, std::optional<Deadline> deadline) {
-  if (!deadline) {
-    state.sync_rounds.wait(round);
-    return true;
-  }
-  std::unique_lock lock(state.sync_mutex);
-  return state.sync_ended.wait_until(lock, *deadline,
-                                     [&] { return state.sync_rounds.load() != round; });
-}
-
 }  // namespace
 
 Result<void> sync_with_others(LogState& state, Offset needed, std::optional<Deadline> deadline) {
   const auto is_durable = [&] { return Offset(state.durable_end.load()) >= needed; };
   state.sync_arrivals.fetch_add(1);
+  std::unique_lock lock(state.sync_mutex);
   while (!is_durable()) {
-    const std::uint32_t round = state.sync_rounds.load();
-    if (!state.is_syncing.exchange(true)) {
-      // Durable by now, where the sync before has ended since.
-      const Result<void> synced = is_durable() ? Result<void>{} : sync_group(state, needed);
-      end_round(state);
+    if (!state.is_syncing) {
+      state.is_syncing = true;
+      lock.unlock();
+      auto synced = sync_group(state, needed);
+      lock.lock();
+      state.is_syncing = false;
+      state.sync_ended.notify_all();
+      lock.unlock();
       tell_durable(state, state.poison.check());
       ONCELOG_TRY(synced);
       if (is_durable()) return {};
       return fail(ErrorCode::OFFSET_OUT_OF_RANGE, "offset ", needed, " is above the durable end ",
                   state.durable_end.load(), ": the log was truncated meanwhile");
     }
-    if (!await_round(state, round, deadline) && !is_durable()) {
+    if (!deadline) {
+      state.sync_ended.wait(lock);
+    } else if (state.sync_ended.wait_until(lock, *deadline) == std::cv_status::timeout &&
+               !is_durable()) {
       return fail(ErrorCode::DEADLINE_EXCEEDED, "wait_durable: offset ", needed,
                   " is not on stable storage yet, the durable end is ", state.durable_end.load());
     }

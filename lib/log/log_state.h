@@ -152,12 +152,11 @@ struct LogState {
 
   // ---- sync_mutex: who waits for a level, and who is to be told; taken behind all others
   std::mutex sync_mutex;
-  std::condition_variable sync_ended;  ///< for those who have a deadline
+  std::condition_variable sync_ended;
+  bool is_syncing = false;  ///< one of those who wait does it for all
   std::multimap<Offset, DurableCallback> told_when_durable;
 
   std::atomic<std::int64_t> sync_arrivals{0};  ///< who came to wait for a level; without the mutex
-  std::atomic<bool> is_syncing{false};  ///< one of those who wait does it for all; set without it
-  std::atomic<std::uint32_t> sync_rounds{0};  ///< syncs for those who wait that have ended
 
   // ---- the thread that has set is_syncing
   std::int64_t synced_arrivals = 0;  ///< for whom there has been a sync

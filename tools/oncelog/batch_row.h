@@ -11,7 +11,7 @@
 namespace oncelog::cli {
 
 /// Makes one line after the other in the same place. By std::to_chars: a dump goes through a
-/// segment as fast as its lines are made, and fmt takes five times as long for them.
+/// segment as fast as its lines are made (DECISIONS 64).
 class BatchRow {
  public:
   static constexpr std::string_view kHeading =

@@ -96,7 +96,8 @@ def segment_without_times(memory, request, kafka, oncelog):
     segments = memory.oncelog.ask({"op": "state"})["segments"]
     records = [each for each in memory.oncelog.ask({"op": "records"})["records"]
                if each["offset"] >= memory.log_start()]
-    late = min((each["offset"], each["ts"]) for each in records if each["ts"] >= wanted)
+    late = min(((each["offset"], each["ts"]) for each in records if each["ts"] >= wanted),
+               default=None)
     if (oncelog["offset"], oncelog["timestamp"]) != late:
         return None
     for base, following in zip(segments, segments[1:]):
